@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Sluice: builds everything from the folders; a new .c file needs no line here.
+#
+# build/bin        programs            build/lib/libsluice.a  all rooms of userspace
+# build/bpf        kernel objects and their skeletons         build/tests   test programs
+# SANITIZE=1 builds the same into build/sanitize with ASan and UBSan.
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+
+ifeq ($(SANITIZE),1)
+B := build/sanitize
+SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT ?= -O1
+else
+B := build
+OPT ?= -O2
+endif
+
+ifneq ($(V),1)
+Q := @
+SAY = @printf '  %-8s %s\n' $(1) $(2)
+endif
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wno-missing-field-initializers
+CPPFLAGS += -I. -I$(B) -isystem /usr/share/include/llhttp -D_GNU_SOURCE
+CFLAGS := -std=gnu11 -g $(OPT) $(WARN) $(SANITIZER) $(EXTRA_CFLAGS)
+LDFLAGS += $(SANITIZER)
+LDLIBS := -lbpf -lelf -lz -ljson-c -lyaml -lxxhash -lm
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -I. \
+	-isystem /usr/include/$(shell $(CC) -print-multiarch)
+
+ROOMS := base http model sources health scrape schedule publish telemetry controller proxy sim
+LIB_SRC := $(filter-out %/main.c,$(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c))) $(wildcard maps/access/*.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
+LLHTTP_OBJ := $(patsubst %,$(B)/obj/llhttp/%.o,api http llhttp)
+LIB := $(B)/lib/libsluice.a
+
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
+SKELS := $(BPF_SRC:%.bpf.c=$(B)/%.skel.h)
+
+CONTROLLER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard userspace/controller/main.c))
+PROXY_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard userspace/proxy/main.c))
+LOADER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard loader/*.c))
+CLI_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard maps/cli/*.c))
+SERVER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/harness/model_server/*.c))
+
+BINS := $(if $(CONTROLLER_OBJ),$(B)/bin/sluice-controller) $(if $(PROXY_OBJ),$(B)/bin/sluice-proxy) \
+	$(if $(LOADER_OBJ),$(B)/bin/sluice-loader) $(if $(CLI_OBJ),$(B)/bin/sluicectl) \
+	$(if $(SERVER_OBJ),$(B)/bin/sluice-model-server)
+
+# Loader without main.c and the helpers of tests/harness are linked into tests too.
+LOADER_PART := $(filter-out %/main.o,$(LOADER_OBJ))
+CLI_PART := $(filter-out %/main.o,$(CLI_OBJ))
+SERVER_PART := $(filter-out %/main.o,$(SERVER_OBJ))
+HARNESS_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/harness/*.c))
+TEST_PART := $(LOADER_PART) $(CLI_PART) $(SERVER_PART) $(HARNESS_OBJ)
+
+UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
+PROGRAM_SRC := $(shell find tests/program -name 'test_*.c' 2>/dev/null | sort)
+FUZZ_SRC := $(shell find tests/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
+UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
+PROGRAM_BIN := $(PROGRAM_SRC:%.c=$(B)/%)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+TOOL_SRC := $(wildcard tests/lab/tools/*.c)
+TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
+
+.PHONY: all tests check bench lint run clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+all: $(BINS) ## build every program, warnings are errors
+tests: all $(UNIT_BIN) $(PROGRAM_BIN) $(FUZZ_BIN) $(TOOL_BIN) ## build the tests as well
+
+check: ## build and run all tests (SANITIZE=1: with ASan and UBSan)
+	$(Q)SANITIZE=$(SANITIZE) scripts/test --no-install
+bench: ## list the benches
+	$(Q)ls tests/bench
+lint: ## formatting, include ladder, licence lines, compiler warnings of clang
+	$(Q)scripts/lint
+run: ## the gateway on the embedded two-region lab
+	$(Q)scripts/run
+clean: ## remove build/
+	$(Q)rm -rf build
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(B)/obj/%.o: %.c
+	$(call SAY,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Debian's copy of llhttp is sources only (node-llhttp); its warnings are not ours.
+$(B)/obj/llhttp/%.o: /usr/share/llhttp/%.c
+	$(call SAY,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -g -O2 -msse4.2 -w -isystem /usr/share/include/llhttp $(SANITIZER) -c -o $@ $<
+
+$(LIB): $(LIB_OBJ) $(LLHTTP_OBJ)
+	$(call SAY,AR,$@)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call SAY,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	$(call SAY,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+
+# Skeletons must exist before the first compilation that includes one.
+$(LOADER_OBJ): | $(SKELS)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/harness/*.c) $(PROGRAM_SRC)): | $(SKELS)
+
+define link
+	$(call SAY,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(1) $(LIB) $(LDLIBS) $(2)
+endef
+
+$(B)/bin/sluice-controller: $(CONTROLLER_OBJ) $(LIB)
+	$(call link,$(CONTROLLER_OBJ))
+$(B)/bin/sluice-proxy: $(PROXY_OBJ) $(LIB)
+	$(call link,$(PROXY_OBJ))
+$(B)/bin/sluice-loader: $(LOADER_OBJ) $(LIB)
+	$(call link,$(LOADER_OBJ),-lxdp -lbpf)
+$(B)/bin/sluicectl: $(CLI_OBJ) $(LIB)
+	$(call link,$(CLI_OBJ))
+$(B)/bin/sluice-model-server: $(SERVER_OBJ) $(LIB)
+	$(call link,$(SERVER_OBJ))
+
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(TEST_PART) $(LIB)
+	$(call link,$< $(TEST_PART),-lcmocka -lxdp -lbpf)
+$(B)/tests/program/%: $(B)/obj/tests/program/%.o $(TEST_PART) $(LIB)
+	$(call link,$< $(TEST_PART),-lcmocka -lxdp -lbpf)
+# A fuzz target is replayed over its corpus by a main() of ours (tests/fuzz/replay.c);
+# `make FUZZ=1 CC=clang` links libFuzzer instead to look for new inputs.
+ifeq ($(FUZZ),1)
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
+	$(call link,$< -fsanitize=fuzzer)
+else
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
+	$(call link,$< $(B)/obj/tests/fuzz/replay.o)
+endif
+$(B)/tests/lab/tools/%: $(B)/obj/tests/lab/tools/%.o $(LIB)
+	$(call link,$<)
+
+-include $(shell find $(B)/obj $(B)/bpf -name '*.d' 2>/dev/null)

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The typed user-space API of the pinned maps; nobody else calls bpf_map_*_elem.
+ *
+ * maps_open() checks the contract first and refuses another version by name.
+ * Mappable arrays are mapped and given out as pointers: a record is read with
+ * plain loads (each field is whole; a record may be between two writes, which
+ * readers must bear), and written by its one writer (maps/README.md).
+ */
+#ifndef SLUICE_MAPS_ACCESS_MAPS_H
+#define SLUICE_MAPS_ACCESS_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "maps/layout/contract.h"
+#include "maps/layout/device.h"
+#include "maps/layout/endpoint.h"
+#include "maps/layout/flow.h"
+#include "maps/layout/maps.h"
+#include "maps/layout/ring.h"
+#include "maps/layout/types.h"
+#include "maps/layout/verdict.h"
+#include "maps/layout/vip.h"
+
+struct instance;
+
+enum maps_role {
+	MAPS_READ,	 /* every mapping read-only */
+	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings */
+	MAPS_WORKER,	 /* may write inflight */
+	MAPS_OPERATOR,	 /* may write admin; vips, pools, endpoints, rings of the operator's */
+};
+
+struct maps {
+	int fds[MAP_ID_COUNT];
+	enum maps_role role;
+	struct contract contract; /* as read at opening */
+	int cpu_count;		  /* possible CPUs: how many values a per-CPU entry has */
+	/* mappings, by id; const unless the role may write (then cast by the setters) */
+	struct endpoint *endpoints; /* ENDPOINTS_MAX */
+	struct cluster *clusters;   /* CLUSTERS_MAX */
+	struct pool *pools;	    /* POOLS_MAX */
+	struct admin *admin;	    /* ADMIN_SLOTS */
+	struct health *health;	    /* ENDPOINTS_MAX */
+	struct load *load;	    /* ENDPOINTS_MAX */
+	struct inflight *inflight;  /* WORKERS_MAX * ENDPOINTS_MAX */
+};
+
+/* -ENOENT: not loaded; -EPROTO: other version; logs with what to do.  The
+ * mappings not writable in `role` are mapped read-only. */
+int maps_open(const struct instance *instance, enum maps_role role, struct maps **ret_maps);
+void maps_close(struct maps *maps);
+static inline void maps_closep(struct maps **maps)
+{
+	maps_close(*maps);
+}
+
+/* ---- vips ---- */
+int vips_lookup(const struct maps *maps, const struct vip_key *key, struct vip *ret_vip);
+int vips_put(const struct maps *maps, const struct vip_key *key, const struct vip *vip);
+int vips_remove(const struct maps *maps, const struct vip_key *key);
+/* Calls `each` for every VIP; stops at and returns its first non-zero value. */
+int vips_each(const struct maps *maps,
+	      int (*each)(void *ctx, const struct vip_key *key, const struct vip *vip), void *ctx);
+
+/* ---- rings ---- */
+/* Swaps in a new ring of `size` rows (slots[0] is the header, size + 1 in all). */
+int rings_put(const struct maps *maps, uint32_t pool, const struct ring_slot *slots, uint32_t size);
+int rings_remove(const struct maps *maps, uint32_t pool);
+/* Reads the ring back: malloc'd, size + 1 slots.  -ENOENT: the pool has none. */
+int rings_get(const struct maps *maps, uint32_t pool, struct ring_slot **ret_slots,
+	      uint32_t *ret_size);
+
+/* ---- flows ---- */
+/* Every entry of nat_fwd (reverse = false) or nat_rev. */
+int flows_each(const struct maps *maps, bool reverse,
+	       int (*each)(void *ctx, const struct flow_key *key, const struct nat_flow *flow),
+	       void *ctx);
+
+/* ---- per-CPU counters, summed ---- */
+int verdicts_read(const struct maps *maps, struct traffic ret_traffic[VERDICT_COUNT]);
+int vip_stats_read(const struct maps *maps, uint32_t vip, struct traffic *ret_traffic);
+int ep_stats_read(const struct maps *maps, uint32_t endpoint, struct traffic *ret_traffic);
+int passive_read(const struct maps *maps, uint32_t endpoint, struct passive *ret_passive);
+
+/* ---- listeners (proxy parent) ---- */
+/* Puts a listening socket into slot LISTENER_IPV4 or LISTENER_IPV6. */
+int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
+
+/* ---- what the records mean together ---- */
+
+enum endpoint_use {
+	ENDPOINT_FREE,	   /* slot is not in use, or of another generation */
+	ENDPOINT_USABLE,
+	ENDPOINT_DRAINING, /* old flows and requests only */
+	ENDPOINT_DOWN,	   /* health DOWN */
+	ENDPOINT_MAINT,	   /* the operator took it out */
+};
+
+/* The truth table over admin (endpoint's and cluster's) and health; UNKNOWN
+ * health is usable.  `generation` 0: any. */
+enum endpoint_use endpoint_use(const struct maps *maps, uint32_t id, uint32_t generation);
+
+/* Sum over worker rows. */
+struct inflight inflight_sum(const struct maps *maps, uint32_t endpoint);
+
+const char *verdict_name(enum verdict verdict);
+const char *verdict_text(enum verdict verdict);
+bool verdict_drops(enum verdict verdict);
+const char *admin_state_name(uint8_t state);
+const char *health_state_name(uint8_t state);
+const char *health_reason_name(uint8_t reason);
+const char *endpoint_use_name(enum endpoint_use use);
+
+#endif

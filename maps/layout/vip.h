@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* VIPs: which destination belongs to Sluice, and which path serves it. */
+#ifndef SLUICE_MAPS_LAYOUT_VIP_H
+#define SLUICE_MAPS_LAYOUT_VIP_H
+
+#include "maps/layout/types.h"
+
+enum vip_mode {
+	VIP_MODE_NONE,
+	VIP_MODE_L4, /* steered to an endpoint packet by packet */
+	VIP_MODE_L7, /* given to the proxy's listener by sk_lookup */
+	VIP_MODE_COUNT
+};
+
+enum vip_owner {
+	VIP_OWNER_NONE,
+	VIP_OWNER_CONTROLLER,
+	VIP_OWNER_OPERATOR, /* the controller never touches these */
+	VIP_OWNER_COUNT
+};
+
+enum vip_flags {
+	VIP_F_ADDRESS_ADDED = 1 << 0, /* we put the address on lo: unload removes it */
+};
+
+/* Key of map `vips`; the padding is compared too, keep it zero. */
+struct vip_key {
+	struct ip_addr addr;
+	__be16 port;
+	__u8 proto; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 pad[5];
+};
+_Static_assert(sizeof(struct vip_key) == 24, "vip_key is a wire format");
+
+/* Map `vips`: hash, VIPS_MAX.  Writer: controller; the CLI for operator-owned
+ * VIPs.  Readers: XDP, TC, sk_lookup, proxy, CLI. */
+struct vip {
+	__u32 id;   /* index into vip_stats, < VIPS_MAX */
+	__u32 pool; /* L4: index into rings; POOL_NONE for L7 */
+	__u8 mode;  /* enum vip_mode */
+	__u8 owner; /* enum vip_owner */
+	__u16 flags;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct vip) == 16, "vip is a wire format");
+
+/* Map `listeners`: sockmap, LISTENERS_MAX.  Writer: proxy parent.  Reader:
+ * sk_lookup.  Each slot holds one member of the parent's SO_REUSEPORT group;
+ * the kernel then chooses among the group. */
+#define LISTENER_IPV4 0
+#define LISTENER_IPV6 1
+
+#endif
