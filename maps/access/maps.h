@@ -26,25 +26,25 @@
 struct instance;
 
 enum maps_role {
-	MAPS_READ,	 /* every mapping read-only */
+	MAPS_READ, /* every mapping read-only */
 	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings */
-	MAPS_WORKER,	 /* may write inflight */
-	MAPS_OPERATOR,	 /* may write admin; vips, pools, endpoints, rings of the operator's */
+	MAPS_WORKER, /* may write inflight */
+	MAPS_OPERATOR, /* may write admin; vips, pools, endpoints, rings of the operator's */
 };
 
 struct maps {
 	int fds[MAP_ID_COUNT];
 	enum maps_role role;
 	struct contract contract; /* as read at opening */
-	int cpu_count;		  /* possible CPUs: how many values a per-CPU entry has */
+	int cpu_count; /* possible CPUs: how many values a per-CPU entry has */
 	/* mappings, by id; const unless the role may write (then cast by the setters) */
 	struct endpoint *endpoints; /* ENDPOINTS_MAX */
-	struct cluster *clusters;   /* CLUSTERS_MAX */
-	struct pool *pools;	    /* POOLS_MAX */
-	struct admin *admin;	    /* ADMIN_SLOTS */
-	struct health *health;	    /* ENDPOINTS_MAX */
-	struct load *load;	    /* ENDPOINTS_MAX */
-	struct inflight *inflight;  /* WORKERS_MAX * ENDPOINTS_MAX */
+	struct cluster *clusters; /* CLUSTERS_MAX */
+	struct pool *pools; /* POOLS_MAX */
+	struct admin *admin; /* ADMIN_SLOTS */
+	struct health *health; /* ENDPOINTS_MAX */
+	struct load *load; /* ENDPOINTS_MAX */
+	struct inflight *inflight; /* WORKERS_MAX * ENDPOINTS_MAX */
 };
 
 /* -ENOENT: not loaded; -EPROTO: other version; logs with what to do.  The
@@ -91,11 +91,11 @@ int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
 /* ---- what the records mean together ---- */
 
 enum endpoint_use {
-	ENDPOINT_FREE,	   /* slot is not in use, or of another generation */
+	ENDPOINT_FREE, /* slot is not in use, or of another generation */
 	ENDPOINT_USABLE,
 	ENDPOINT_DRAINING, /* old flows and requests only */
-	ENDPOINT_DOWN,	   /* health DOWN */
-	ENDPOINT_MAINT,	   /* the operator took it out */
+	ENDPOINT_DOWN, /* health DOWN */
+	ENDPOINT_MAINT, /* the operator took it out */
 };
 
 /* The truth table over admin (endpoint's and cluster's) and health; UNKNOWN

@@ -18,7 +18,7 @@
 
 enum endpoint_way {
 	WAY_NONE, /* the slot is free */
-	WAY_NAT,  /* addresses and ports rewritten, both ways */
+	WAY_NAT, /* addresses and ports rewritten, both ways */
 	WAY_IPIP,
 	WAY_GUE,
 	WAY_L2,
@@ -30,23 +30,23 @@ enum endpoint_way {
 struct endpoint {
 	struct ip_addr addr;
 	__be16 port;
-	__u8 way;	  /* enum endpoint_way; WAY_NONE: free */
-	__u8 owner;	  /* enum vip_owner */
-	__u32 cluster;	  /* id, < CLUSTERS_MAX */
-	__u32 pool;	  /* id of the pool it belongs to */
+	__u8 way; /* enum endpoint_way; WAY_NONE: free */
+	__u8 owner; /* enum vip_owner */
+	__u32 cluster; /* id, < CLUSTERS_MAX */
+	__u32 pool; /* id of the pool it belongs to */
 	__u32 generation; /* rises when the id is given to another pod or address */
-	char name[64];	  /* "namespace/pod", cut, NUL-terminated: for people */
-	char zone[32];	  /* topology zone, cut, NUL-terminated */
+	char name[64]; /* "namespace/pod", cut, NUL-terminated: for people */
+	char zone[32]; /* topology zone, cut, NUL-terminated */
 };
 _Static_assert(sizeof(struct endpoint) == 128, "endpoint is a wire format");
 
 /* Map `clusters`: array, CLUSTERS_MAX, mappable.  Writer: controller.
  * Readers: proxy, CLI. */
 struct cluster {
-	char name[64];	   /* NUL-terminated; empty: free */
-	char region[32];   /* NUL-terminated */
-	__u32 rtt_us;	   /* smoothed round trip measured by probes, 0: unknown */
-	__u32 endpoints;   /* how many it has */
+	char name[64]; /* NUL-terminated; empty: free */
+	char region[32]; /* NUL-terminated */
+	__u32 rtt_us; /* smoothed round trip measured by probes, 0: unknown */
+	__u32 endpoints; /* how many it has */
 	__u64 observed_at; /* CLOCK_REALTIME ns of the last successful probe there */
 };
 _Static_assert(sizeof(struct cluster) == 112, "cluster is a wire format");
@@ -55,7 +55,7 @@ _Static_assert(sizeof(struct cluster) == 112, "cluster is a wire format");
  * operator-owned VIPs).  Readers: proxy, CLI.  Cold; the ring is in `rings`. */
 struct pool {
 	char name[96]; /* "namespace/name", cut, NUL-terminated; empty: free */
-	__u32 owner;   /* enum vip_owner */
+	__u32 owner; /* enum vip_owner */
 	__u32 endpoints;
 };
 _Static_assert(sizeof(struct pool) == 104, "pool is a wire format");
@@ -72,11 +72,12 @@ enum admin_state {
 #define ADMIN_CLUSTER_BASE ENDPOINTS_MAX
 #define ADMIN_SLOTS (ENDPOINTS_MAX + CLUSTERS_MAX)
 struct admin {
-	__u8 state;	/* enum admin_state */
+	__u8 state; /* enum admin_state */
 	__u8 pad;
-	__u16 weight;	/* percent of the configured weight; 0 means 100 */
-	__u32 generation; /* of the endpoint it was said of: stale ones do not count; 0 for clusters */
-	__u64 since;	/* CLOCK_REALTIME, ns */
+	__u16 weight; /* percent of the configured weight; 0 means 100 */
+	__u32 generation; /* of the endpoint it was said of: stale ones do not count; 0 for clusters
+			   */
+	__u64 since; /* CLOCK_REALTIME, ns */
 };
 _Static_assert(sizeof(struct admin) == 16, "admin is a wire format");
 
@@ -86,24 +87,24 @@ enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN, HEALTH_COUNT };
  * Readers: all.  UNKNOWN serves (a controller that has just started must not
  * stop traffic), after every UP. */
 struct health {
-	__u8 state;	 /* enum health_state */
-	__u8 rise;	 /* consecutive successes, saturating */
-	__u8 fall;	 /* consecutive failures, saturating */
-	__u8 reason;	 /* enum health_reason */
+	__u8 state; /* enum health_state */
+	__u8 rise; /* consecutive successes, saturating */
+	__u8 fall; /* consecutive failures, saturating */
+	__u8 reason; /* enum health_reason */
 	__u32 generation; /* endpoint generation it was observed of */
-	__u64 since;	 /* CLOCK_REALTIME ns of the last change of state */
+	__u64 since; /* CLOCK_REALTIME ns of the last change of state */
 	__u64 probed_at; /* CLOCK_REALTIME ns of the last finished probe */
 };
 _Static_assert(sizeof(struct health) == 24, "health is a wire format");
 
-#define HEALTH_REASON_LIST(X)                                                  \
-	X(HEALTH_REASON_NONE, "none", "not probed yet")                        \
-	X(HEALTH_REASON_OK, "ok", "the probe was answered as expected")        \
-	X(HEALTH_REASON_REFUSED, "refused", "the connection was refused")      \
-	X(HEALTH_REASON_TIMEOUT, "timeout", "no answer in time")               \
-	X(HEALTH_REASON_UNREACHABLE, "unreachable", "no route, or link down")  \
-	X(HEALTH_REASON_STATUS, "status", "an HTTP status not expected")       \
-	X(HEALTH_REASON_PROTOCOL, "protocol", "the answer was not HTTP")       \
+#define HEALTH_REASON_LIST(X)                                                                      \
+	X(HEALTH_REASON_NONE, "none", "not probed yet")                                            \
+	X(HEALTH_REASON_OK, "ok", "the probe was answered as expected")                            \
+	X(HEALTH_REASON_REFUSED, "refused", "the connection was refused")                          \
+	X(HEALTH_REASON_TIMEOUT, "timeout", "no answer in time")                                   \
+	X(HEALTH_REASON_UNREACHABLE, "unreachable", "no route, or link down")                      \
+	X(HEALTH_REASON_STATUS, "status", "an HTTP status not expected")                           \
+	X(HEALTH_REASON_PROTOCOL, "protocol", "the answer was not HTTP")                           \
 	X(HEALTH_REASON_PASSIVE, "passive", "the data path saw it fail")
 
 enum health_reason {
@@ -117,14 +118,14 @@ enum health_reason {
  * Readers: XDP, proxy, CLI.  A sample counts only with the generation of the
  * endpoint; sampled_at 0 means never. */
 struct load {
-	__u32 waiting;	     /* requests queued in the engine */
-	__u32 running;	     /* requests in the batch */
-	__u32 kv_permille;   /* KV cache in use, 0..1000 */
-	__u32 kv_blocks;     /* capacity in blocks, 0: unknown */
-	__u32 block_tokens;  /* tokens a block, 0: unknown */
-	__u32 generation;    /* of the endpoint */
-	__u64 sampled_at;    /* CLOCK_REALTIME, ns */
-	__u32 failures;	     /* scrapes failed since the last good one */
+	__u32 waiting; /* requests queued in the engine */
+	__u32 running; /* requests in the batch */
+	__u32 kv_permille; /* KV cache in use, 0..1000 */
+	__u32 kv_blocks; /* capacity in blocks, 0: unknown */
+	__u32 block_tokens; /* tokens a block, 0: unknown */
+	__u32 generation; /* of the endpoint */
+	__u64 sampled_at; /* CLOCK_REALTIME, ns */
+	__u32 failures; /* scrapes failed since the last good one */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct load) == 40, "load is a wire format");
@@ -134,8 +135,8 @@ _Static_assert(sizeof(struct load) == 40, "load is a wire format");
  * parent zeroes the row of a dead one.  Readers: proxy, controller, CLI (sum
  * over rows; relaxed atomics). */
 struct inflight {
-	__u32 requests;	       /* dispatched, not ended */
-	__u32 waiting;	       /* of these: no byte of the answer yet */
+	__u32 requests; /* dispatched, not ended */
+	__u32 waiting; /* of these: no byte of the answer yet */
 	__u64 uncached_tokens; /* outstanding prefill, estimated tokens */
 };
 _Static_assert(sizeof(struct inflight) == 16, "inflight is a wire format");
@@ -143,10 +144,10 @@ _Static_assert(sizeof(struct inflight) == 16, "inflight is a wire format");
 /* Map `passive`: per-CPU array, ENDPOINTS_MAX.  Writer: XDP and TC.  Reader:
  * controller.  What L4 traffic showed of an endpoint. */
 struct passive {
-	__u64 syns;	/* SYNs sent on to it */
-	__u64 synacks;	/* SYN-ACKs that came back */
-	__u64 resets;	/* RSTs that came back */
-	__u64 seen_at;	/* bpf_ktime_get_ns of the last packet from it */
+	__u64 syns; /* SYNs sent on to it */
+	__u64 synacks; /* SYN-ACKs that came back */
+	__u64 resets; /* RSTs that came back */
+	__u64 seen_at; /* bpf_ktime_get_ns of the last packet from it */
 };
 _Static_assert(sizeof(struct passive) == 32, "passive is a wire format");
 

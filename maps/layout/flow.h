@@ -30,10 +30,10 @@ struct nat_flow {
 	struct ip_addr dst;
 	__be16 src_port;
 	__be16 dst_port;
-	__u32 endpoint;	  /* id */
+	__u32 endpoint; /* id */
 	__u32 generation; /* of the endpoint when the flow began */
-	__u32 vip;	  /* vip id, for statistics */
-	__u32 state;	  /* enum flow_state */
+	__u32 vip; /* vip id, for statistics */
+	__u32 state; /* enum flow_state */
 	__u32 pad;
 	__u64 seen_at; /* bpf_ktime_get_ns of the last packet this way */
 	__u64 packets;

@@ -6,25 +6,25 @@
 
 /* Names of the pinned maps, once for both sides.  At most 15 characters, what
  * bpftool shows.  Pinned at PIN_DIR/NAME. */
-#define MAP_LIST(X)                                                            \
-	X(MAP_CONTRACT, "contract")                                            \
-	X(MAP_VIPS, "vips")                                                    \
-	X(MAP_POOLS, "pools")                                                  \
-	X(MAP_RINGS, "rings")                                                  \
-	X(MAP_CLUSTERS, "clusters")                                            \
-	X(MAP_ENDPOINTS, "endpoints")                                          \
-	X(MAP_ADMIN, "admin")                                                  \
-	X(MAP_HEALTH, "health")                                                \
-	X(MAP_LOAD, "load")                                                    \
-	X(MAP_INFLIGHT, "inflight")                                            \
-	X(MAP_PASSIVE, "passive")                                              \
-	X(MAP_NAT_FWD, "nat_fwd")                                              \
-	X(MAP_NAT_REV, "nat_rev")                                              \
-	X(MAP_DEVICES, "devices")                                              \
-	X(MAP_LISTENERS, "listeners")                                          \
-	X(MAP_VERDICTS, "verdicts")                                            \
-	X(MAP_VIP_STATS, "vip_stats")                                          \
-	X(MAP_EP_STATS, "ep_stats")                                            \
+#define MAP_LIST(X)                                                                                \
+	X(MAP_CONTRACT, "contract")                                                                \
+	X(MAP_VIPS, "vips")                                                                        \
+	X(MAP_POOLS, "pools")                                                                      \
+	X(MAP_RINGS, "rings")                                                                      \
+	X(MAP_CLUSTERS, "clusters")                                                                \
+	X(MAP_ENDPOINTS, "endpoints")                                                              \
+	X(MAP_ADMIN, "admin")                                                                      \
+	X(MAP_HEALTH, "health")                                                                    \
+	X(MAP_LOAD, "load")                                                                        \
+	X(MAP_INFLIGHT, "inflight")                                                                \
+	X(MAP_PASSIVE, "passive")                                                                  \
+	X(MAP_NAT_FWD, "nat_fwd")                                                                  \
+	X(MAP_NAT_REV, "nat_rev")                                                                  \
+	X(MAP_DEVICES, "devices")                                                                  \
+	X(MAP_LISTENERS, "listeners")                                                              \
+	X(MAP_VERDICTS, "verdicts")                                                                \
+	X(MAP_VIP_STATS, "vip_stats")                                                              \
+	X(MAP_EP_STATS, "ep_stats")                                                                \
 	X(MAP_EVENTS, "events")
 
 enum map_id {

@@ -22,11 +22,11 @@
 struct ring_slot {
 	union {
 		__u32 endpoint; /* row: endpoint id or ENDPOINT_NONE */
-		__u32 size;	/* slot 0: number of rows */
+		__u32 size; /* slot 0: number of rows */
 	};
 	union {
 		__u32 previous; /* row: the endpoint before the last swap, for SYN-to-ACK */
-		__u32 version;	/* slot 0: counts swaps of this pool */
+		__u32 version; /* slot 0: counts swaps of this pool */
 	};
 };
 _Static_assert(sizeof(struct ring_slot) == 8, "ring_slot is a wire format");

@@ -35,9 +35,9 @@ _Static_assert(sizeof(struct vip_key) == 24, "vip_key is a wire format");
 /* Map `vips`: hash, VIPS_MAX.  Writer: controller; the CLI for operator-owned
  * VIPs.  Readers: XDP, TC, sk_lookup, proxy, CLI. */
 struct vip {
-	__u32 id;   /* index into vip_stats, < VIPS_MAX */
+	__u32 id; /* index into vip_stats, < VIPS_MAX */
 	__u32 pool; /* L4: index into rings; POOL_NONE for L7 */
-	__u8 mode;  /* enum vip_mode */
+	__u8 mode; /* enum vip_mode */
 	__u8 owner; /* enum vip_owner */
 	__u16 flags;
 	__u32 pad;

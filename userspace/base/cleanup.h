@@ -12,24 +12,24 @@
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
 
-#define TAKE_PTR(p)                                                            \
-	({                                                                     \
-		typeof(p) *_pp = &(p);                                         \
-		typeof(p) _v = *_pp;                                           \
-		*_pp = NULL;                                                   \
-		_v;                                                            \
+#define TAKE_PTR(p)                                                                                \
+	({                                                                                         \
+		typeof(p) *_pp = &(p);                                                             \
+		typeof(p) _v = *_pp;                                                               \
+		*_pp = NULL;                                                                       \
+		_v;                                                                                \
 	})
 
-#define TAKE_FD(fd)                                                            \
-	({                                                                     \
-		int *_fp = &(fd);                                              \
-		int _f = *_fp;                                                 \
-		*_fp = -1;                                                     \
-		_f;                                                            \
+#define TAKE_FD(fd)                                                                                \
+	({                                                                                         \
+		int *_fp = &(fd);                                                                  \
+		int _f = *_fp;                                                                     \
+		*_fp = -1;                                                                         \
+		_f;                                                                                \
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void freep(void *p)
 {

@@ -14,9 +14,10 @@ int instance_init(struct instance *instance, const char *name)
 
 	if (length == 0 || length >= INSTANCE_NAME_MAX ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length)
-		return log_error(-EINVAL,
-				 "instance '%.40s': a name is 1 to %d of a-z, 0-9 and -; choose another",
-				 name, INSTANCE_NAME_MAX - 1);
+		return log_error(
+			-EINVAL,
+			"instance '%.40s': a name is 1 to %d of a-z, 0-9 and -; choose another",
+			name, INSTANCE_NAME_MAX - 1);
 	memset(instance, 0, sizeof(*instance));
 	memcpy(instance->name, name, length);
 	snprintf(instance->pin_dir, sizeof(instance->pin_dir), "%s/%s", INSTANCE_BPFFS, name);

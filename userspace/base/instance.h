@@ -12,8 +12,8 @@
 #define INSTANCE_RUN "/run/sluice"
 
 /* Files in the run directory */
-#define RUN_ROUTES "routes.json"	 /* routes snapshot; writer: controller */
-#define RUN_ACCESS_LOG "access.log"	 /* default of sluice-proxy --access-log */
+#define RUN_ROUTES "routes.json" /* routes snapshot; writer: controller */
+#define RUN_ACCESS_LOG "access.log" /* default of sluice-proxy --access-log */
 #define RUN_PROXY_PID "proxy.pid"
 #define RUN_CONTROLLER_PID "controller.pid"
 

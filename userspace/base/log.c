@@ -67,7 +67,8 @@ static size_t prefix_format(char *buffer, size_t size, enum log_level level)
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	n = snprintf(buffer, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s: ", utc.tm_year + 1900,
+	n = snprintf(buffer, size,
+		     "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s: ", utc.tm_year + 1900,
 		     utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
 		     now.tv_nsec / 1000000, log_program, level_names[level]);
 	return n < 0 ? 0 : (size_t)n;

@@ -29,11 +29,11 @@ extern void (*log_sink)(enum log_level level, const char *text);
 #define log_warning(...) log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_message(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_message(LOG_LEVEL_DEBUG, __VA_ARGS__)
-#define log_error(err, ...)                                                    \
-	({                                                                     \
-		int _e = (err);                                                \
-		log_message(LOG_LEVEL_ERROR, __VA_ARGS__);                     \
-		_e;                                                            \
+#define log_error(err, ...)                                                                        \
+	({                                                                                         \
+		int _e = (err);                                                                    \
+		log_message(LOG_LEVEL_ERROR, __VA_ARGS__);                                         \
+		_e;                                                                                \
 	})
 
 #endif

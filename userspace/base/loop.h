@@ -29,7 +29,7 @@ struct watch {
 };
 
 struct timer {
-	uint64_t at_ns;	   /* CLOCK_MONOTONIC */
+	uint64_t at_ns; /* CLOCK_MONOTONIC */
 	size_t heap_index; /* 0: not armed */
 	timer_callback callback;
 };

@@ -52,8 +52,9 @@ int options_parse(const struct option_table *table, void *ctx, int argc, char **
 	for (size_t i = 0; i < table->row_count; i++) {
 		const struct option_row *row = &table->rows[i];
 
-		longs[i] = (struct option){row->name, row->argument ? required_argument : no_argument,
-					   NULL, LONG_ONLY + (int)i};
+		longs[i] = (struct option){row->name,
+					   row->argument ? required_argument : no_argument, NULL,
+					   LONG_ONLY + (int)i};
 		if (row->letter) {
 			shorts[used++] = row->letter;
 			if (row->argument)

@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 struct option_row {
-	const char *name;     /* long name without dashes */
-	char letter;	      /* short form or 0 */
+	const char *name; /* long name without dashes */
+	char letter; /* short form or 0 */
 	const char *argument; /* placeholder, NULL: takes none */
-	const char *help;     /* one line */
+	const char *help; /* one line */
 	/* 0, or a negative errno after logging what is wrong; `value` is NULL
 	 * without an argument and lives as long as argv */
 	int (*set)(void *ctx, const char *value);

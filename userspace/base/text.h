@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct text {
-	char *data;  /* the caller's */
+	char *data; /* the caller's */
 	size_t size; /* of data, NUL included; at least 1 */
 	size_t length;
 	bool cut; /* something did not fit */
@@ -21,8 +21,7 @@ struct text {
 void text_init(struct text *text, char *buffer, size_t size);
 void text_append(struct text *text, const char *data, size_t length);
 void text_puts(struct text *text, const char *string);
-void text_printf(struct text *text, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The inside of a JSON string: quotes, backslashes and control characters
  * escaped, bytes that are not UTF-8 replaced by U+FFFD. */

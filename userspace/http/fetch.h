@@ -22,9 +22,9 @@ struct fetch_request {
 	uint16_t port; /* host order */
 	bool keep_alive;
 	const char *method; /* NULL: GET */
-	const char *host;   /* Host header; NULL: the address */
+	const char *host; /* Host header; NULL: the address */
 	const char *path;
-	uint32_t timeout_ms;   /* for the whole exchange */
+	uint32_t timeout_ms; /* for the whole exchange */
 	size_t body_bytes_max; /* -EFBIG beyond it */
 };
 

@@ -32,11 +32,11 @@ struct http_header {
 struct http_head {
 	struct http_span method; /* requests */
 	struct http_span target; /* requests: as sent */
-	int status;		 /* responses */
-	int minor;		 /* HTTP/1.minor */
-	bool keep_alive;	 /* the sender would keep the connection */
+	int status; /* responses */
+	int minor; /* HTTP/1.minor */
+	bool keep_alive; /* the sender would keep the connection */
 	bool chunked;
-	bool upgrade;		 /* Connection: upgrade, or CONNECT */
+	bool upgrade; /* Connection: upgrade, or CONNECT */
 	bool expect_continue;
 	int64_t content_length; /* -1: none given */
 	size_t header_count;
@@ -82,7 +82,7 @@ enum http_parse http_parser_eof(struct http_parser *parser);
 
 /* First header of that name (any case), or NULL. */
 const struct http_header *http_head_find(const struct http_head *head, const char *name);
-bool http_span_equal(struct http_span span, const char *text);	    /* case counts */
+bool http_span_equal(struct http_span span, const char *text); /* case counts */
 bool http_span_equal_nocase(struct http_span span, const char *text); /* ASCII */
 /* Is `token` an element of a comma-separated list value, any case? */
 bool http_span_has_token(struct http_span span, const char *token);

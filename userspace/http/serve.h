@@ -15,9 +15,9 @@ struct loop;
 struct server;
 
 struct server_answer {
-	int status;		  /* 200, 404, ... */
+	int status; /* 200, 404, ... */
 	const char *content_type; /* borrowed until the handler is called again */
-	char *body;		  /* malloc'd, taken by the server; NULL: empty */
+	char *body; /* malloc'd, taken by the server; NULL: empty */
 	size_t body_length;
 };
 
@@ -25,8 +25,8 @@ struct server_answer {
 typedef void (*server_handler)(void *ctx, const char *path, struct server_answer *ret_answer);
 
 /* Listens on addr:port (port 0: any; see server_port).  Logs what fails. */
-int server_new(struct loop *loop, const struct ip_addr *addr, uint16_t port,
-	       server_handler handler, void *ctx, struct server **ret_server);
+int server_new(struct loop *loop, const struct ip_addr *addr, uint16_t port, server_handler handler,
+	       void *ctx, struct server **ret_server);
 uint16_t server_port(const struct server *server);
 void server_free(struct server *server);
 

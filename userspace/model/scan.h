@@ -49,7 +49,7 @@ const char *model_verdict_text(enum model_verdict verdict);
 struct model_facts {
 	char name[MODEL_NAME_MAX + 1]; /* unescaped UTF-8, NUL-terminated */
 	size_t name_length;
-	bool stream;	     /* top-level "stream": true */
+	bool stream; /* top-level "stream": true */
 	uint64_t max_tokens; /* top-level max_tokens or max_completion_tokens, 0: absent */
 	uint64_t text_bytes; /* bytes inside string values under messages, prompt, input: about
 				four a token */

@@ -36,7 +36,7 @@ struct snapshot_match {
 		const char *name; /* headers: lower case */
 		const char *value;
 		regex_t *regex; /* compiled for MATCH_REGEX (POSIX extended), else NULL */
-	} *headers;
+	} * headers;
 	size_t query_count;
 	struct snapshot_pair_match *queries;
 	regex_t *path_regex;
@@ -59,14 +59,14 @@ struct snapshot_filters {
 	enum rewrite_type rewrite_type; /* of the path */
 	const char *rewrite_path;
 	const char *rewrite_host; /* NULL: kept */
-	int redirect_status;	  /* 0: no redirect */
+	int redirect_status; /* 0: no redirect */
 	const char *redirect_scheme, *redirect_host, *redirect_path; /* NULL: kept */
 	enum rewrite_type redirect_path_type;
 	uint16_t redirect_port; /* 0: by scheme */
 };
 
 struct snapshot_backend {
-	uint32_t pool;	 /* index into pools; POOL_NONE: cannot be resolved, answers 500 */
+	uint32_t pool; /* index into pools; POOL_NONE: cannot be resolved, answers 500 */
 	uint32_t weight; /* 0: gets nothing */
 	const char *name; /* "namespace/name" as the route says it */
 };
@@ -79,7 +79,7 @@ struct snapshot_rule {
 	size_t backend_count;
 	struct snapshot_backend *backends;
 	uint32_t weight_sum;
-	uint32_t request_timeout_ms;  /* 0: the proxy's default */
+	uint32_t request_timeout_ms; /* 0: the proxy's default */
 	uint32_t backend_timeout_ms;
 };
 
@@ -98,7 +98,7 @@ struct snapshot_listener {
 	const char *gateway; /* "namespace/name" */
 	const char *name;
 	struct ip_addr addr; /* the VIP */
-	uint16_t port;	     /* host order */
+	uint16_t port; /* host order */
 	const char *hostname; /* lower case, may begin with "*."; NULL: any */
 };
 
@@ -111,7 +111,7 @@ struct snapshot_pool {
 		uint32_t id;
 		uint32_t generation;
 		uint32_t cluster; /* index into clusters */
-	} *endpoints;
+	} * endpoints;
 	uint32_t drain_timeout_ms;
 };
 

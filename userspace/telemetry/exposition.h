@@ -32,7 +32,7 @@ struct histogram {
 	uint64_t buckets[HISTOGRAM_BOUNDS_MAX + 1];
 	uint64_t sum_ns;
 };
-extern const double histogram_seconds_bounds[];	/* 5 ms .. 120 s */
+extern const double histogram_seconds_bounds[]; /* 5 ms .. 120 s */
 extern const size_t histogram_seconds_bound_count;
 void histogram_observe(struct histogram *histogram, uint64_t value_ns);
 void histogram_add(struct histogram *into, const struct histogram *from);
