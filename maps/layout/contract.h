@@ -46,6 +46,6 @@ struct contract {
 	__u64 hash_secret; /* secret of this boot: table hashes, never ring hashes */
 	__u64 ring_seed; /* shared by all gateways: ring hashes */
 };
-_Static_assert(sizeof(struct contract) == 120, "contract is a wire format");
+_Static_assert(sizeof(struct contract) == 112, "contract is a wire format");
 
 #endif
