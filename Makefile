@@ -68,7 +68,7 @@ FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 TOOL_SRC := $(wildcard tests/lab/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 
-.PHONY: all tests check bench lint run clean help
+.PHONY: all tests check bench lint run clean help skeletons show-flags
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -118,6 +118,11 @@ $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 # Skeletons must exist before the first compilation that includes one.
 $(LOADER_OBJ): | $(SKELS)
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/harness/*.c) $(PROGRAM_SRC)): | $(SKELS)
+
+# For scripts/lint, which looks at the same files with clang.
+skeletons: $(SKELS)
+show-flags:
+	@echo $(CPPFLAGS) -std=gnu11 $(WARN)
 
 define link
 	$(call SAY,LINK,$@)
