@@ -73,7 +73,7 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 .SECONDARY:
 .DEFAULT_GOAL := all
 
-all: $(BINS) ## build every program, warnings are errors
+all: $(LIB) $(BINS) ## build every program, warnings are errors
 tests: all $(UNIT_BIN) $(PROGRAM_BIN) $(FUZZ_BIN) $(TOOL_BIN) ## build the tests as well
 
 check: ## build and run all tests (SANITIZE=1: with ASan and UBSan)

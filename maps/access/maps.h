@@ -28,7 +28,7 @@ struct instance;
 enum maps_role {
 	MAPS_READ, /* every mapping read-only */
 	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings */
-	MAPS_WORKER, /* may write inflight */
+	MAPS_WORKER, /* may write inflight and listeners */
 	MAPS_OPERATOR, /* may write admin; vips, pools, endpoints, rings of the operator's */
 };
 
@@ -45,10 +45,15 @@ struct maps {
 	struct health *health; /* ENDPOINTS_MAX */
 	struct load *load; /* ENDPOINTS_MAX */
 	struct inflight *inflight; /* WORKERS_MAX * ENDPOINTS_MAX */
+	struct ring_btf { /* describes the inner arrays of rings; fd -1: may not write them */
+		int fd;
+		uint32_t key_type, value_type;
+	} ring_btf;
 };
 
-/* -ENOENT: not loaded; -EPROTO: other version; logs with what to do.  The
- * mappings not writable in `role` are mapped read-only. */
+/* -ENOENT: not loaded; -EPROTO: other version or shape; -EPERM or -EACCES: not
+ * root; logs with what to do.  What `role` may not write is opened and mapped
+ * read-only: a write is -EPERM, or a fault. */
 int maps_open(const struct instance *instance, enum maps_role role, struct maps **ret_maps);
 void maps_close(struct maps *maps);
 static inline void maps_closep(struct maps **maps)
@@ -56,8 +61,13 @@ static inline void maps_closep(struct maps **maps)
 	maps_close(*maps);
 }
 
+/* All functions below return 0 or -errno and log nothing: the caller knows what
+ * the object was. */
+
 /* ---- vips ---- */
+/* -ENOENT: no such VIP */
 int vips_lookup(const struct maps *maps, const struct vip_key *key, struct vip *ret_vip);
+/* -E2BIG: VIPS_MAX are there */
 int vips_put(const struct maps *maps, const struct vip_key *key, const struct vip *vip);
 int vips_remove(const struct maps *maps, const struct vip_key *key);
 /* Calls `each` for every VIP; stops at and returns its first non-zero value. */
@@ -87,6 +97,12 @@ int passive_read(const struct maps *maps, uint32_t endpoint, struct passive *ret
 /* ---- listeners (proxy parent) ---- */
 /* Puts a listening socket into slot LISTENER_IPV4 or LISTENER_IPV6. */
 int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
+
+/* ---- admin (CLI) ---- */
+/* Writes one slot so that a reader never sees the state of one generation with
+ * another: endpoint id, or ADMIN_CLUSTER_BASE + cluster id.  -EPERM unless the
+ * role is MAPS_OPERATOR. */
+int admin_put(const struct maps *maps, uint32_t slot, const struct admin *admin);
 
 /* ---- what the records mean together ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Maglev rings (Eisenbud et al., NSDI'16, section 3.4), one inner array a pool.
  *
- * Map `rings`: array of arrays, POOLS_MAX; the inner array has size + 1 slots.
+ * Map `rings`: array of arrays, POOLS_MAX; the inner array has size + 1 slots of
+ * struct ring_slot and the flag BPF_F_INNER_MAP, which lets sizes differ.
  * Writer: controller (and the CLI for operator-owned VIPs), which fills a new
  * inner array and replaces the outer slot with one write.  Readers: XDP, TC.
  *

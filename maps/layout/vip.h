@@ -44,7 +44,8 @@ struct vip {
 };
 _Static_assert(sizeof(struct vip) == 16, "vip is a wire format");
 
-/* Map `listeners`: sockmap, LISTENERS_MAX.  Writer: proxy parent.  Reader:
+/* Map `listeners`: sockmap, LISTENERS_MAX, __u32 -> __u64 (a socket's cookie when
+ * read).  Writer: proxy parent.  Reader:
  * sk_lookup.  Each slot holds one member of the parent's SO_REUSEPORT group;
  * the kernel then chooses among the group. */
 #define LISTENER_IPV4 0

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* L4 flows: read only, the kernel programs write them. */
+#include "maps/access/maps.h"
+
+#include "maps/access/walk.h"
+
+struct flows_walk {
+	int (*each)(void *ctx, const struct flow_key *key, const struct nat_flow *flow);
+	void *ctx;
+};
+
+static int flow_visit(void *ctx, const void *key, const void *value)
+{
+	const struct flows_walk *walk = ctx;
+
+	return walk->each(walk->ctx, key, value);
+}
+
+int flows_each(const struct maps *maps, bool reverse,
+	       int (*each)(void *ctx, const struct flow_key *key, const struct nat_flow *flow),
+	       void *ctx)
+{
+	struct flows_walk walk = {each, ctx};
+
+	return walk_hash(maps->fds[reverse ? MAP_NAT_REV : MAP_NAT_FWD], sizeof(struct flow_key),
+			 sizeof(struct nat_flow), NAT_FLOWS_MAX, flow_visit, &walk);
+}

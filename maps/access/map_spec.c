@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The catalogue of maps with their shapes: maps/layout says what a value is, a
+ * row here says which map holds how many of them.
+ *
+ * Kinds whose BTF libbpf itself leaves out (maps of maps, device and socket
+ * maps, ring buffers) are not asked for any. */
+#include "maps/access/map_spec.h"
+
+#include <linux/bpf.h>
+#include <unistd.h>
+
+#define BY(role) (1u << (role))
+#define CONTROLLER_AND_OPERATOR (BY(MAPS_CONTROLLER) | BY(MAPS_OPERATOR))
+
+#define SPEC(id, kind, key, value, count, with_btf, by, where)                                     \
+	[id] = {.type = (kind),                                                                    \
+		.key_size = sizeof(key),                                                           \
+		.value_size = sizeof(value),                                                       \
+		.entries = (count),                                                                \
+		.btf = (with_btf),                                                                 \
+		.writers = (by),                                                                   \
+		.field = (where)}
+#define PLAIN(id, kind, key, value, count, by)                                                     \
+	SPEC(id, kind, key, value, count, true, by, MAP_NOT_MAPPED)
+#define KEPT(id, kind, value, count, by)                                                           \
+	SPEC(id, kind, uint32_t, value, count, false, by, MAP_NOT_MAPPED)
+#define MAPPED(id, value, count, by, member)                                                       \
+	SPEC(id, BPF_MAP_TYPE_ARRAY, uint32_t, value, count, true, by,                             \
+	     offsetof(struct maps, member))
+
+static const struct map_spec specs[MAP_ID_COUNT] = {
+	PLAIN(MAP_CONTRACT, BPF_MAP_TYPE_ARRAY, uint32_t, struct contract, 1, 0),
+	PLAIN(MAP_VIPS, BPF_MAP_TYPE_HASH, struct vip_key, struct vip, VIPS_MAX,
+	      CONTROLLER_AND_OPERATOR),
+	MAPPED(MAP_POOLS, struct pool, POOLS_MAX, CONTROLLER_AND_OPERATOR, pools),
+	KEPT(MAP_RINGS, BPF_MAP_TYPE_ARRAY_OF_MAPS, uint32_t, POOLS_MAX, CONTROLLER_AND_OPERATOR),
+	MAPPED(MAP_CLUSTERS, struct cluster, CLUSTERS_MAX, BY(MAPS_CONTROLLER), clusters),
+	MAPPED(MAP_ENDPOINTS, struct endpoint, ENDPOINTS_MAX, CONTROLLER_AND_OPERATOR, endpoints),
+	MAPPED(MAP_ADMIN, struct admin, ADMIN_SLOTS, BY(MAPS_OPERATOR), admin),
+	MAPPED(MAP_HEALTH, struct health, ENDPOINTS_MAX, BY(MAPS_CONTROLLER), health),
+	MAPPED(MAP_LOAD, struct load, ENDPOINTS_MAX, BY(MAPS_CONTROLLER), load),
+	MAPPED(MAP_INFLIGHT, struct inflight, WORKERS_MAX *ENDPOINTS_MAX, BY(MAPS_WORKER),
+	       inflight),
+	PLAIN(MAP_PASSIVE, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct passive, ENDPOINTS_MAX, 0),
+	PLAIN(MAP_NAT_FWD, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX,
+	      0),
+	PLAIN(MAP_NAT_REV, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX,
+	      0),
+	KEPT(MAP_DEVICES, BPF_MAP_TYPE_DEVMAP_HASH, struct bpf_devmap_val, DEVICES_MAX, 0),
+	KEPT(MAP_LISTENERS, BPF_MAP_TYPE_SOCKMAP, uint64_t, LISTENERS_MAX, BY(MAPS_WORKER)),
+	PLAIN(MAP_VERDICTS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, VERDICT_COUNT, 0),
+	PLAIN(MAP_VIP_STATS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, VIPS_MAX, 0),
+	PLAIN(MAP_EP_STATS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, ENDPOINTS_MAX, 0),
+	/* reading a ring buffer moves its consumer position, which is a write */
+	[MAP_EVENTS] = {.type = BPF_MAP_TYPE_RINGBUF,
+			.entries = EVENTS_BYTES,
+			.writers = BY(MAPS_CONTROLLER) | BY(MAPS_WORKER),
+			.field = MAP_NOT_MAPPED},
+};
+
+static const char *const names[MAP_ID_COUNT] = {
+#define X(id, name) [id] = name,
+	MAP_LIST(X)
+#undef X
+};
+
+const struct map_spec *map_spec_of(enum map_id id)
+{
+	return &specs[id];
+}
+
+const char *map_name(enum map_id id)
+{
+	return names[id];
+}
+
+size_t map_spec_mapped_bytes(const struct map_spec *spec)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	/* the kernel lays elements out in steps of 8 bytes; our sizes are multiples */
+	size_t bytes = (size_t)spec->entries * spec->value_size;
+
+	return (bytes + page - 1) / page * page;
+}
