@@ -21,6 +21,8 @@
 
 #define SNAPSHOT_VERSION 1
 #define SNAPSHOT_BYTES_MAX (64u << 20)
+#define SNAPSHOT_LISTENERS_MAX 1024
+#define SNAPSHOT_ROUTES_MAX 16384
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -35,11 +37,11 @@ struct snapshot_match {
 		enum match_type type;
 		const char *name; /* headers: lower case */
 		const char *value;
-		regex_t *regex; /* compiled for MATCH_REGEX (POSIX extended), else NULL */
+		regex_t *regex; /* MATCH_REGEX in a snapshot that was read: see base/pattern.h */
 	} * headers;
 	size_t query_count;
 	struct snapshot_pair_match *queries;
-	regex_t *path_regex;
+	regex_t *path_regex; /* MATCH_REGEX in a snapshot that was read */
 };
 
 struct snapshot_pair {
@@ -78,7 +80,7 @@ struct snapshot_rule {
 	struct snapshot_filters filters;
 	size_t backend_count;
 	struct snapshot_backend *backends;
-	uint32_t weight_sum;
+	uint32_t weight_sum; /* reading fills it in; not in the file */
 	uint32_t request_timeout_ms; /* 0: the proxy's default */
 	uint32_t backend_timeout_ms;
 };
@@ -162,7 +164,8 @@ const char *snapshot_string(struct snapshot *snapshot, const char *text);
 /* Writes it to `path` with one rename.  Logs what fails. */
 int snapshot_write(const struct snapshot *snapshot, const char *path);
 /* Reads and checks all of it: indexes in range, types, bounds; compiles
- * regular expressions.  -EBADMSG with a message naming the member otherwise. */
+ * regular expressions.  -EBADMSG with a message naming the member otherwise.
+ * -ENOENT, without a message: nobody has written it yet. */
 int snapshot_read(const char *path, struct snapshot **ret_snapshot);
 /* From bytes, for tests and fuzzing. */
 int snapshot_parse(const char *data, size_t length, const char *path,
