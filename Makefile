@@ -98,7 +98,7 @@ $(B)/obj/%.o: %.c
 $(B)/obj/llhttp/%.o: /usr/share/llhttp/%.c
 	$(call SAY,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -g -O2 -msse4.2 -w -isystem /usr/share/include/llhttp $(SANITIZER) -c -o $@ $<
+	$(Q)$(CC) -g -O2 -msse4.2 -w -DLLHTTP_STRICT_MODE=1 -isystem /usr/share/include/llhttp $(SANITIZER) -c -o $@ $<
 
 $(LIB): $(LIB_OBJ) $(LLHTTP_OBJ)
 	$(call SAY,AR,$@)
