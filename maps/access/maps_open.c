@@ -26,15 +26,12 @@
 
 #define CONTRACT_BYTES_MAX 4096
 
-static int pin_open(const struct instance *instance, enum map_id id, enum maps_role role,
-		    int *ret_fd)
+static int pin_open(const struct instance *instance, enum map_id id, bool writable, int *ret_fd)
 {
-	LIBBPF_OPTS(bpf_obj_get_opts, options);
+	LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = writable ? 0 : BPF_F_RDONLY);
 	char path[INSTANCE_PATH_MAX + 32];
 	int fd;
 
-	if (!map_spec_writable(map_spec_of(id), role))
-		options.file_flags = BPF_F_RDONLY;
 	snprintf(path, sizeof(path), "%s/%s", instance->pin_dir, map_name(id));
 	fd = bpf_obj_get_opts(path, &options);
 	if (fd >= 0) {
@@ -144,13 +141,20 @@ static void **mapping_of(struct maps *maps, const struct map_spec *spec)
 	return (void **)((char *)maps + spec->field);
 }
 
+/* The kernel maps only descriptors that may write, also for reading (and then
+ * keeps mprotect() from adding the right), so this one is opened for the purpose. */
 static int map_array(const struct instance *instance, struct maps *maps, enum map_id id)
 {
 	const struct map_spec *spec = map_spec_of(id);
 	int prot = PROT_READ | (map_spec_writable(spec, maps->role) ? PROT_WRITE : 0);
+	_cleanup_close_ int fd = -1;
 	void *mapping;
+	int err;
 
-	mapping = mmap(NULL, map_spec_mapped_bytes(spec), prot, MAP_SHARED, maps->fds[id], 0);
+	err = pin_open(instance, id, true, &fd);
+	if (err)
+		return err;
+	mapping = mmap(NULL, map_spec_mapped_bytes(spec), prot, MAP_SHARED, fd, 0);
 	if (mapping == MAP_FAILED)
 		return log_error(-errno, "%s/%s: cannot map it into memory (%s)", instance->pin_dir,
 				 map_name(id), strerror(errno));
@@ -164,7 +168,8 @@ static int map_open(const struct instance *instance, struct maps *maps, enum map
 	int err;
 
 	if (id != MAP_CONTRACT) {
-		err = pin_open(instance, id, maps->role, &maps->fds[id]);
+		err = pin_open(instance, id, map_spec_writable(map_spec_of(id), maps->role),
+			       &maps->fds[id]);
 		if (err)
 			return err;
 	}
@@ -227,7 +232,7 @@ int maps_open(const struct instance *instance, enum maps_role role, struct maps 
 
 	if (!maps)
 		return log_error(-ENOMEM, "%s: out of memory", instance->pin_dir);
-	err = pin_open(instance, MAP_CONTRACT, role, &maps->fds[MAP_CONTRACT]);
+	err = pin_open(instance, MAP_CONTRACT, false, &maps->fds[MAP_CONTRACT]);
 	if (err)
 		return err;
 	err = contract_read(instance, maps->fds[MAP_CONTRACT], &maps->contract);
