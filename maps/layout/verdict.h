@@ -3,8 +3,11 @@
  *
  * Every exit of a packet program counts exactly one verdict.  Maps `verdicts`
  * (index: enum verdict), `vip_stats` (vip id) and `ep_stats` (endpoint id) are
- * per-CPU arrays of struct traffic.  Writer: XDP, TC, sk_lookup.  Readers:
- * telemetry, CLI.  Map `events` is a ring buffer of struct event.
+ * per-CPU arrays of struct traffic.  vip_stats counts what clients sent to the
+ * VIP, dropped packets included; ep_stats what was sent on to the endpoint;
+ * answers are in verdict `returned`.  A packet left to TC counts `to_tc` and
+ * then TC's verdict.  Writer: XDP, TC, sk_lookup.  Readers: telemetry, CLI.
+ * Map `events` is a ring buffer of struct event.
  */
 #ifndef SLUICE_MAPS_LAYOUT_VERDICT_H
 #define SLUICE_MAPS_LAYOUT_VERDICT_H
@@ -20,10 +23,9 @@
 	X(VERDICT_L7_NO_LISTENER, "l7_no_listener", "an L7 VIP, but no proxy listens: passed", 0)  \
 	X(VERDICT_FORWARDED, "forwarded", "sent on to an endpoint", 0)                             \
 	X(VERDICT_RETURNED, "returned", "an endpoint's answer, sent back to the client", 0)        \
-	X(VERDICT_TO_STACK, "to_stack",                                                            \
-	  "rewritten nothing: route or neighbour not known yet, passed", 0)                        \
 	X(VERDICT_TO_TC, "to_tc", "left to the TC program", 0)                                     \
-	X(VERDICT_FRAGMENT, "fragment", "an IP fragment to an L4 VIP", 1)                          \
+	X(VERDICT_LATER_FRAGMENT, "later_fragment", "an IP fragment without ports: passed", 0)     \
+	X(VERDICT_FRAGMENT, "fragment", "first IP fragment of an L4 flow", 1)                      \
 	X(VERDICT_MALFORMED, "malformed", "headers are cut short or lie", 1)                       \
 	X(VERDICT_UNSUPPORTED, "unsupported",                                                      \
 	  "IP options or extension headers not handled on an L4 VIP", 1)                           \
@@ -38,7 +40,9 @@
 	X(VERDICT_TABLE_FULL, "table_full", "the flow could not be stored", 1)                     \
 	X(VERDICT_TOO_BIG, "too_big", "larger than the next link's MTU", 1)                        \
 	X(VERDICT_TTL, "ttl", "TTL or hop limit used up", 1)                                       \
-	X(VERDICT_NO_ROUTE, "no_route", "the kernel has no route to the endpoint", 1)
+	X(VERDICT_NO_ROUTE, "no_route", "the kernel has no route to the next hop", 1)              \
+	X(VERDICT_FORWARDING_OFF, "forwarding_off",                                                \
+	  "the kernel does not forward: net.ipv4.ip_forward or its IPv6 twin is 0", 1)
 
 enum verdict {
 #define X(id, name, text, drop) id,
