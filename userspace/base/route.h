@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Routes as three rooms share them: sources resolves HTTPRoutes into these
+ * structs, the snapshot carries them, the proxy follows them.
+ *
+ * Plain data; whoever makes a route owns its memory, and all strings are
+ * NUL-terminated.  Indexes point into the pools and listeners beside it.
+ */
+#ifndef SLUICE_BASE_ROUTE_H
+#define SLUICE_BASE_ROUTE_H
+
+#include <regex.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "maps/layout/types.h"
+
+#define ROUTE_TIMEOUT_OFF UINT32_MAX
+
+/* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
+
+enum match_type { MATCH_NONE, MATCH_EXACT, MATCH_PREFIX, MATCH_REGEX };
+
+struct snapshot_match {
+	enum match_type path_type; /* never NONE: the default is PathPrefix / */
+	const char *path;
+	const char *method; /* NULL: any */
+	size_t header_count;
+	struct snapshot_pair_match {
+		enum match_type type;
+		const char *name; /* headers: lower case */
+		const char *value;
+		regex_t *regex; /* MATCH_REGEX in a snapshot that was read: see base/pattern.h */
+	} * headers;
+	size_t query_count;
+	struct snapshot_pair_match *queries;
+	regex_t *path_regex; /* MATCH_REGEX in a snapshot that was read */
+};
+
+struct snapshot_pair {
+	const char *name;
+	const char *value;
+};
+
+enum rewrite_type { REWRITE_NONE, REWRITE_FULL_PATH, REWRITE_PREFIX };
+
+struct snapshot_filters {
+	size_t request_set_count, request_add_count, request_remove_count;
+	struct snapshot_pair *request_set, *request_add;
+	const char **request_remove;
+	size_t response_set_count, response_add_count, response_remove_count;
+	struct snapshot_pair *response_set, *response_add;
+	const char **response_remove;
+	enum rewrite_type rewrite_type; /* of the path */
+	const char *rewrite_path;
+	const char *rewrite_host; /* NULL: kept */
+	int redirect_status; /* 0: no redirect */
+	const char *redirect_scheme, *redirect_host, *redirect_path; /* NULL: kept */
+	enum rewrite_type redirect_path_type;
+	uint16_t redirect_port; /* 0: by scheme */
+};
+
+struct snapshot_backend {
+	uint32_t pool; /* index into pools; POOL_NONE: cannot be resolved, answers 500 */
+	uint32_t weight; /* 0: gets nothing */
+	const char *name; /* "namespace/name" as the route says it */
+};
+
+struct snapshot_rule {
+	const char *name; /* or NULL */
+	size_t match_count;
+	struct snapshot_match *matches; /* any of them; at least one */
+	struct snapshot_filters filters;
+	size_t backend_count;
+	struct snapshot_backend *backends;
+	uint32_t weight_sum; /* reading fills it in; not in the file */
+	uint32_t request_timeout_ms; /* 0: the proxy's default */
+	uint32_t backend_timeout_ms;
+};
+
+struct snapshot_route {
+	const char *name; /* "namespace/name" */
+	uint64_t created_at; /* seconds, for precedence; 0: unknown */
+	size_t hostname_count;
+	const char **hostnames; /* lower case; "*.example.com" allowed; none: any */
+	size_t listener_count;
+	uint32_t *listeners; /* indexes */
+	size_t rule_count;
+	struct snapshot_rule *rules;
+};
+
+#endif
