@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The round trip to a cluster, smoothed from connect times of probes. */
+#ifndef SLUICE_HEALTH_ROUND_TRIP_H
+#define SLUICE_HEALTH_ROUND_TRIP_H
+
+#include <stdint.h>
+
+/* The new smoothed value in microseconds, at least 1 so that 0 stays "unknown".
+ * `before` 0: the sample is taken as it is.  Otherwise an eighth of the
+ * difference (as TCP does, RFC 6298), and a sample counts as at most four times
+ * the old value: one retransmitted SYN must not move traffic. */
+static inline uint32_t round_trip_step(uint32_t before_us, uint64_t sample_ns)
+{
+	uint64_t sample_us = sample_ns / 1000;
+	uint64_t ceiling = (uint64_t)before_us * 4 + 1000;
+	int64_t next;
+
+	if (sample_us > UINT32_MAX / 2)
+		sample_us = UINT32_MAX / 2;
+	if (before_us == 0)
+		return sample_us ? (uint32_t)sample_us : 1;
+	if (sample_us > ceiling)
+		sample_us = ceiling;
+	next = (int64_t)before_us + ((int64_t)sample_us - (int64_t)before_us) / 8;
+	return next > 0 ? (uint32_t)next : 1;
+}
+
+#endif
