@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Maglev's table (Eisenbud et al., NSDI'16, section 3.4).
+ *
+ * Every member has a preference list over all rows: it starts at `offset` and
+ * goes on by `skip`, both hashed from its address and port; the size is prime,
+ * so the list visits each row once.  Members take turns; at its turn a member
+ * takes the first row of its list that is still free.  Weights say how often a
+ * member has a turn: it saves up its weight and pays the largest weight for one,
+ * so turns interleave evenly instead of coming in bursts.
+ *
+ * Members are put into the order of their hashes first, so that neither the
+ * order of the input nor the ids decide anything. */
+#include "userspace/publish/ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "maps/layout/contract.h"
+#include "userspace/base/cleanup.h"
+
+#define ROWS_PER_MEMBER 100
+
+struct turn {
+	XXH128_hash_t hash;
+	uint32_t row; /* next in its preference list */
+	uint32_t skip;
+	uint32_t weight;
+	uint32_t saved;
+	uint32_t endpoint;
+};
+
+uint32_t ring_size_for(size_t member_count)
+{
+	static const uint32_t sizes[] = {RING_SIZE_SMALL, RING_SIZE_MEDIUM, RING_SIZE_LARGE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (member_count * ROWS_PER_MEMBER <= sizes[i])
+			return sizes[i];
+	}
+	return RING_SIZE_LARGE;
+}
+
+static int turn_compare(const void *a, const void *b)
+{
+	const struct turn *left = a, *right = b;
+	int order = XXH128_cmp(&left->hash, &right->hash);
+
+	/* only the same address and port twice gets as far as ids */
+	if (!order)
+		order = (left->endpoint > right->endpoint) - (left->endpoint < right->endpoint);
+	return order;
+}
+
+static XXH128_hash_t member_hash(const struct ring_member *member, uint64_t seed)
+{
+	unsigned char bytes[sizeof(member->addr) + sizeof(member->port)];
+
+	memcpy(bytes, &member->addr, sizeof(member->addr));
+	memcpy(bytes + sizeof(member->addr), &member->port, sizeof(member->port));
+	return XXH3_128bits_withSeed(bytes, sizeof(bytes), seed);
+}
+
+/* Members that take rows, in the order of turns. */
+static int turns_new(const struct ring_member *members, size_t count, uint64_t seed,
+		     struct turn **ret_turns, size_t *ret_count)
+{
+	struct turn *turns = calloc(count + 1, sizeof(*turns));
+	size_t used = 0;
+
+	if (!turns)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		if (!members[i].weight)
+			continue;
+		turns[used++] = (struct turn){.hash = member_hash(&members[i], seed),
+					      .weight = members[i].weight,
+					      .endpoint = members[i].endpoint};
+	}
+	qsort(turns, used, sizeof(*turns), turn_compare);
+	*ret_turns = turns;
+	*ret_count = used;
+	return 0;
+}
+
+static void row_step(struct turn *turn, uint32_t size)
+{
+	turn->row += turn->skip;
+	if (turn->row >= size)
+		turn->row -= size;
+}
+
+static void row_take(struct turn *turn, struct ring_slot *rows, uint32_t size)
+{
+	while (rows[turn->row].endpoint != ENDPOINT_NONE)
+		row_step(turn, size);
+	rows[turn->row].endpoint = turn->endpoint;
+}
+
+/* All rows are ENDPOINT_NONE and there is at least one turn. */
+static void rows_fill(struct turn *turns, size_t count, struct ring_slot *rows, uint32_t size)
+{
+	uint32_t weight_max = 0, taken = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		turns[i].row = (uint32_t)(turns[i].hash.low64 % size);
+		turns[i].skip = (uint32_t)(turns[i].hash.high64 % (size - 1)) + 1;
+		if (turns[i].weight > weight_max)
+			weight_max = turns[i].weight;
+	}
+	for (;;) {
+		for (size_t i = 0; i < count; i++) {
+			turns[i].saved += turns[i].weight;
+			if (turns[i].saved < weight_max)
+				continue;
+			turns[i].saved -= weight_max;
+			row_take(&turns[i], rows, size);
+			if (++taken == size)
+				return;
+		}
+	}
+}
+
+static struct ring_slot *slots_new(uint32_t size, const struct ring_slot *before)
+{
+	struct ring_slot *slots = calloc((size_t)size + 1, sizeof(*slots));
+	bool same_size = before && before[0].size == size;
+
+	if (!slots)
+		return NULL;
+	slots[0].size = size;
+	slots[0].version = before ? before[0].version + 1 : 1;
+	for (uint32_t row = 1; row <= size; row++) {
+		slots[row].endpoint = ENDPOINT_NONE;
+		slots[row].previous = same_size ? before[row].endpoint : ENDPOINT_NONE;
+	}
+	return slots;
+}
+
+int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
+	       const struct ring_slot *before, struct ring_slot **ret_slots, uint32_t *ret_size)
+{
+	_cleanup_free_ struct turn *turns = NULL;
+	struct ring_slot *slots;
+	size_t turn_count;
+	uint32_t size;
+	int err;
+
+	if (count > ENDPOINTS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < count; i++) {
+		if (members[i].weight > RING_WEIGHT_MAX || members[i].endpoint == ENDPOINT_NONE)
+			return -EINVAL;
+	}
+	err = turns_new(members, count, seed, &turns, &turn_count);
+	if (err)
+		return err;
+	size = ring_size_for(turn_count);
+	slots = slots_new(size, before);
+	if (!slots)
+		return -ENOMEM;
+	if (turn_count)
+		rows_fill(turns, turn_count, slots + 1, size);
+	*ret_slots = slots;
+	*ret_size = size;
+	return 0;
+}
+
+bool ring_rows_equal(const struct ring_slot *a, const struct ring_slot *b)
+{
+	if (a[0].size != b[0].size)
+		return false;
+	for (uint32_t row = 1; row <= a[0].size; row++) {
+		if (a[row].endpoint != b[row].endpoint)
+			return false;
+	}
+	return true;
+}
