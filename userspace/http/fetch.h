@@ -23,7 +23,7 @@ struct fetch_request {
 	bool keep_alive;
 	const char *method; /* NULL: GET */
 	const char *host; /* Host header; NULL: the address */
-	const char *path;
+	const char *path; /* with query; begins with '/' */
 	uint32_t timeout_ms; /* for the whole exchange */
 	size_t body_bytes_max; /* -EFBIG beyond it */
 };
@@ -43,16 +43,19 @@ struct fetch_callbacks {
 	void (*done)(void *ctx, const struct fetch_result *result);
 };
 
-/* fetches_max: how many may run at once. */
+/* fetches_max: how many may run at once, and how many idle connections are kept.
+ * Each running fetch arms one timer of the loop. */
 int fetcher_new(struct loop *loop, size_t fetches_max, struct fetcher **ret_fetcher);
-/* Cancels what runs, without callbacks. */
+/* Cancels what runs, without callbacks.  Not from a callback of a fetch. */
 void fetcher_free(struct fetcher *fetcher);
 
 /* Copies the request.  done() may only be called later, from the loop.
- * -EBUSY: fetches_max are running.  ret_fetch may be NULL. */
+ * -EBUSY: fetches_max are running; -EINVAL: method, host or path cannot stand in
+ * a request; -ENAMETOOLONG: together they are longer than 2000 bytes.  What the
+ * network says comes in done().  ret_fetch may be NULL. */
 int fetch_start(struct fetcher *fetcher, const struct fetch_request *request,
 		const struct fetch_callbacks *callbacks, void *ctx, struct fetch **ret_fetch);
-/* No callback comes after it. */
+/* No callback comes after it.  Fine from its own body(). */
 void fetch_cancel(struct fetch *fetch);
 
 #endif

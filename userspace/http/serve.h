@@ -11,6 +11,8 @@
 
 #include "maps/layout/types.h"
 
+#define SERVER_CONNECTIONS_MAX 16
+
 struct loop;
 struct server;
 
@@ -21,10 +23,12 @@ struct server_answer {
 	size_t body_length;
 };
 
-/* Fills *ret_answer for `path` (query string cut off). */
+/* Fills *ret_answer for `path` (query string cut off; no other decoding).
+ * *ret_answer comes zeroed. */
 typedef void (*server_handler)(void *ctx, const char *path, struct server_answer *ret_answer);
 
-/* Listens on addr:port (port 0: any; see server_port).  Logs what fails. */
+/* Listens on addr:port (port 0: any; see server_port).  Logs what fails.  Arms up
+ * to SERVER_CONNECTIONS_MAX timers of the loop. */
 int server_new(struct loop *loop, const struct ip_addr *addr, uint16_t port, server_handler handler,
 	       void *ctx, struct server **ret_server);
 uint16_t server_port(const struct server *server);
