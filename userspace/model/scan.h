@@ -47,12 +47,15 @@ const char *model_verdict_text(enum model_verdict verdict);
 
 /* What else the gateway wants to know of the request, by the way. */
 struct model_facts {
-	char name[MODEL_NAME_MAX + 1]; /* unescaped UTF-8, NUL-terminated */
+	char name[MODEL_NAME_MAX + 1]; /* unescaped UTF-8, NUL-terminated; empty unless MODEL_OK */
 	size_t name_length;
 	bool stream; /* top-level "stream": true */
-	uint64_t max_tokens; /* top-level max_tokens or max_completion_tokens, 0: absent */
-	uint64_t text_bytes; /* bytes inside string values under messages, prompt, input: about
-				four a token */
+	/* top-level max_tokens, max_completion_tokens or max_output_tokens, the last of
+	 * them; 0: absent or no plain integer */
+	uint64_t max_tokens;
+	/* unescaped bytes of string values under messages, prompt and input, data: URLs
+	 * left out, and four for each number there (a token id): about four a token */
+	uint64_t text_bytes;
 };
 
 struct model_scan; /* embeddable: see scan_state.h for the layout */
@@ -62,7 +65,8 @@ void model_scan_init(struct model_scan *scan);
 /* Any chunking gives the same verdict.  After an error the rest is ignored;
  * returns false then, so that the caller may stop early. */
 bool model_scan_feed(struct model_scan *scan, const char *data, size_t length);
-/* The body is whole: the verdict on it. */
+/* The body is whole: the verdict on it.  Facts of a body that is not valid are
+ * those seen before the error. */
 enum model_verdict model_scan_finish(struct model_scan *scan, struct model_facts *ret_facts);
 
 #endif
