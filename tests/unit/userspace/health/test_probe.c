@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Probes against real servers on the loopback. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+#include "userspace/base/address.h"
+#include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
+#include "userspace/base/loop.h"
+#include "userspace/health/probe.h"
+#include "userspace/http/fetch.h"
+#include "userspace/http/serve.h"
+
+struct bench {
+	struct loop *loop;
+	struct server *server;
+	struct prober *prober;
+	int status; /* what the server answers */
+	char path[64]; /* what it was asked last */
+	int reports;
+	struct health_track track; /* of the last report */
+	struct probe_report last;
+	bool remove; /* take the endpoint out from inside the report */
+};
+
+static void serve_status(void *ctx, const char *path, struct server_answer *ret_answer)
+{
+	struct bench *bench = ctx;
+
+	strncpy(bench->path, path, sizeof(bench->path) - 1);
+	ret_answer->status = bench->status;
+}
+
+static void report_take(void *ctx, const struct probe_report *report)
+{
+	struct bench *bench = ctx;
+
+	bench->reports++;
+	bench->last = *report;
+	bench->track = *report->track;
+	if (bench->remove)
+		prober_remove(bench->prober, report->id);
+}
+
+static int bench_setup(void **state)
+{
+	struct bench *bench = calloc(1, sizeof(*bench));
+	struct ip_addr addr;
+
+	*state = bench;
+	bench->status = 200;
+	address_parse("127.0.0.1", &addr);
+	return loop_new(1000, &bench->loop) ||
+	       prober_new(bench->loop, 4, report_take, bench, &bench->prober) ||
+	       server_new(bench->loop, &addr, 0, serve_status, bench, &bench->server);
+}
+
+static int bench_teardown(void **state)
+{
+	struct bench *bench = *state;
+
+	prober_free(bench->prober);
+	server_free(bench->server);
+	loop_free(bench->loop);
+	free(bench);
+	return 0;
+}
+
+static struct probe_target target_of(uint32_t id, uint16_t port)
+{
+	struct probe_target target = {
+		.id = id,
+		.generation = 1,
+		.port = port,
+		.path = "/health",
+		.policy = {.interval_ms = 20, .timeout_ms = 200, .rise = 2, .fall = 2},
+	};
+
+	address_parse("127.0.0.1", &target.addr);
+	return target;
+}
+
+static void bench_run(struct bench *bench, int reports)
+{
+	uint64_t deadline = clock_monotonic_ns() + 5 * NS_PER_S;
+	int goal = bench->reports + reports;
+
+	while (bench->reports < goal) {
+		assert_true(clock_monotonic_ns() < deadline);
+		assert_int_equal(loop_turn(bench->loop, 50), 0);
+	}
+}
+
+static void an_endpoint_that_answers_is_up_and_its_connect_time_known(void **state)
+{
+	struct bench *bench = *state;
+	struct probe_target target = target_of(3, server_port(bench->server));
+
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 1);
+	assert_int_equal(bench->last.id, 3);
+	assert_true(bench->last.changed);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+	assert_true(bench->last.connect_ns > 0);
+	assert_string_equal(bench->path, "/health");
+}
+
+static void an_unexpected_status_takes_it_down_and_a_good_one_brings_it_back(void **state)
+{
+	struct bench *bench = *state;
+	struct probe_target target = target_of(0, server_port(bench->server));
+
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 1);
+	bench->status = 503;
+	bench_run(bench, 2);
+	assert_int_equal(bench->track.state, HEALTH_DOWN);
+	assert_int_equal(bench->track.reason, HEALTH_REASON_STATUS);
+	assert_int_equal(bench->last.status, 503);
+	bench->status = 204;
+	bench_run(bench, 2);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in sa;
+	socklen_t length = sizeof(sa);
+
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &length), 0);
+	return ntohs(sa.sin_port);
+}
+
+static int listener_open(void)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static void a_server_that_never_answers_times_out(void **state)
+{
+	struct bench *bench = *state;
+	_cleanup_close_ int fd = listener_open();
+	struct probe_target target = target_of(0, port_of(fd));
+
+	target.policy.timeout_ms = 30;
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 2);
+	assert_int_equal(bench->track.state, HEALTH_DOWN);
+	assert_int_equal(bench->track.reason, HEALTH_REASON_TIMEOUT);
+}
+
+static void a_closed_port_is_refused(void **state)
+{
+	struct bench *bench = *state;
+	int fd = listener_open();
+	struct probe_target target = target_of(0, port_of(fd));
+
+	close(fd);
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 2);
+	assert_int_equal(bench->track.state, HEALTH_DOWN);
+	assert_int_equal(bench->track.reason, HEALTH_REASON_REFUSED);
+	assert_int_equal(bench->last.status, 0);
+}
+
+static void a_new_policy_keeps_the_state_and_a_new_generation_does_not(void **state)
+{
+	struct bench *bench = *state;
+	struct probe_target target = target_of(0, server_port(bench->server));
+
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 1);
+	target.policy.fall = 5;
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	assert_int_equal(prober_track(bench->prober, 0)->state, HEALTH_UP);
+	target.generation = 2;
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	assert_int_equal(prober_track(bench->prober, 0)->state, HEALTH_UNKNOWN);
+}
+
+static void an_adopted_endpoint_starts_from_the_state_it_had(void **state)
+{
+	struct bench *bench = *state;
+	const struct health_track down = {.state = HEALTH_DOWN, .fall = 9};
+	struct probe_target target = target_of(0, server_port(bench->server));
+
+	assert_int_equal(prober_put(bench->prober, &target, &down), 0);
+	bench_run(bench, 1);
+	assert_int_equal(bench->track.state, HEALTH_DOWN); /* rise is 2 */
+	bench_run(bench, 1);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+}
+
+static void a_report_may_remove_its_own_endpoint(void **state)
+{
+	struct bench *bench = *state;
+	struct probe_target target = target_of(0, server_port(bench->server));
+
+	bench->remove = true;
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 1);
+	assert_null(prober_track(bench->prober, 0));
+	for (int i = 0; i < 5; i++)
+		loop_turn(bench->loop, 20);
+	assert_int_equal(bench->reports, 1);
+}
+
+static void more_endpoints_than_slots_are_all_probed(void **state)
+{
+	struct bench *bench = *state;
+	uint16_t port = server_port(bench->server);
+
+	for (uint32_t id = 0; id < 40; id++) {
+		struct probe_target target = target_of(id, port);
+
+		assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	}
+	bench_run(bench, 400);
+	for (uint32_t id = 0; id < 40; id++)
+		assert_int_equal(prober_track(bench->prober, id)->state, HEALTH_UP);
+}
+
+static void faults_of_our_own_say_nothing_of_the_endpoint(void **state)
+{
+	static const struct {
+		int err, status;
+		enum health_reason reason;
+	} cases[] = {
+		{0, 200, HEALTH_REASON_OK},
+		{0, 399, HEALTH_REASON_OK},
+		{0, 400, HEALTH_REASON_STATUS},
+		{0, 199, HEALTH_REASON_STATUS},
+		{-ECONNREFUSED, 0, HEALTH_REASON_REFUSED},
+		{-ETIMEDOUT, 0, HEALTH_REASON_TIMEOUT},
+		{-ENETUNREACH, 0, HEALTH_REASON_UNREACHABLE},
+		{-EHOSTUNREACH, 0, HEALTH_REASON_UNREACHABLE},
+		{-EBADMSG, 0, HEALTH_REASON_PROTOCOL},
+		{-ECONNRESET, 0, HEALTH_REASON_PROTOCOL},
+		{-EMFILE, 0, HEALTH_REASON_NONE},
+		{-EADDRNOTAVAIL, 0, HEALTH_REASON_NONE},
+		{-ENOMEM, 0, HEALTH_REASON_NONE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct fetch_result result = {.err = cases[i].err, .status = cases[i].status};
+
+		assert_int_equal(probe_reason(&result), cases[i].reason);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(an_endpoint_that_answers_is_up_and_its_connect_time_known),
+		TEST(an_unexpected_status_takes_it_down_and_a_good_one_brings_it_back),
+		TEST(a_server_that_never_answers_times_out),
+		TEST(a_closed_port_is_refused),
+		TEST(a_new_policy_keeps_the_state_and_a_new_generation_does_not),
+		TEST(an_adopted_endpoint_starts_from_the_state_it_had),
+		TEST(a_report_may_remove_its_own_endpoint),
+		TEST(more_endpoints_than_slots_are_all_probed),
+		cmocka_unit_test(faults_of_our_own_say_nothing_of_the_endpoint),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
