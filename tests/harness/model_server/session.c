@@ -172,8 +172,10 @@ static void head_begin(struct session *session, int status, const char *content_
 {
 	buffer_printf(&session->out,
 		      "HTTP/1.1 %d %s\r\nserver: sluice-model-server\r\nx-served-by: %s\r\n"
+		      "x-inference-pod: %s\r\n"
 		      "content-type: %s\r\n%s",
-		      status, status_text(status), session->server->config.pod, content_type,
+		      status, status_text(status), session->server->config.pod,
+		      session->server->config.pod, content_type,
 		      session->keep_alive ? "" : "connection: close\r\n");
 }
 

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The acceptance check, run as the lab's client: does the gateway do its main job with real
+// clients, and does it lose nothing that it need not lose when a region goes dark?
+//
+//   node check.mjs INSTANCE VIP ACCESS_LOG
+//
+// Fails when a request whose answer had not begun failed, when the outage's region does not come
+// back to within 10 points of its share 30 s after its links are back, when the A/B split is not
+// what the route asks for, or when a plain request fails.
+import { execFile, execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { clientNew, send } from './requests.mjs';
+import { loadOneRegion, promptText, random, traceLoad } from './trace.mjs';
+
+const [instance, vip, accessLog] = process.argv.slice(2);
+const base = `http://${vip}`;
+const GEMMA = 'gemma-3-27b-it';
+const LLAMA = 'llama-3-8b-instruct';
+const REGIONS = { 'cluster-a': 'europe-west4', 'cluster-b': 'us-east5' };
+const LOST = 'cluster-a';
+
+const SPLIT_REQUESTS = 200;
+const REQUESTS = 300;
+const LOAD_MAX = 0.7;
+const ENGINE_SPEED = Number(process.env.SLUICE_ENGINE_SPEED ?? 1);
+// Seconds of the trace run: the links go down, come back, and the share is compared again from
+// 30 s after that on.  The trace is stretched so that a good part of it comes after.
+const DOWN_S = 30;
+const UP_S = 45;
+const SETTLED_S = UP_S + 30;
+const SPAN_S_MIN = 100;
+
+const failures = [];
+function fail(text) {
+	failures.push(text);
+	console.log(`  FAILED: ${text}`);
+}
+
+// ---- plain requests ----
+
+function curl(path, options) {
+	return new Promise((resolve) => {
+		execFile('curl', ['-sN', '-m', '10', '-w', '\n%{http_code}', ...options, base + path], (error, out) => {
+			const cut = out.lastIndexOf('\n');
+			resolve({ status: out.slice(cut + 1), text: out.slice(0, cut), error });
+		});
+	});
+}
+
+const json = (object) => ['-H', 'content-type: application/json', '-d', JSON.stringify(object)];
+
+async function curlChecks() {
+	const chat = { model: GEMMA, max_tokens: 3, messages: [{ role: 'user', content: 'hello' }] };
+	const cases = [
+		['chat', '/v1/chat/completions', json(chat), '200', '"object": "chat.completion"'],
+		['chat, streamed', '/v1/chat/completions', json({ ...chat, stream: true }), '200', 'data: [DONE]'],
+		['completion', '/v1/completions', json({ model: LLAMA, prompt: 'a' }), '200', '"text_completion"'],
+		['completion, streamed', '/v1/completions', json({ model: LLAMA, prompt: 'a', stream: true }), '200', 'data: [DONE]'],
+		['an unknown model', '/v1/completions', json({ model: 'nope', prompt: 'a' }), '404', '"error"'],
+		['a broken body', '/v1/completions', ['-H', 'content-type: application/json', '-d', '{"model": '], '400', '"error"'],
+	];
+	for (const [name, path, options, status, words] of cases) {
+		const got = await curl(path, options);
+		const good = got.status === status && got.text.includes(words);
+		if (good) console.log(`  curl, ${name}: ${got.status}`);
+		else fail(`curl, ${name}: wants ${status} and ${words}, got ${got.status} ${got.text.slice(0, 200)}`);
+	}
+}
+
+async function clientChecks(client) {
+	for (const model of [GEMMA, LLAMA])
+		for (const kind of ['chat', 'completions'])
+			for (const stream of [false, true]) {
+				const name = `openai, ${model}, ${kind}${stream ? ', streamed' : ''}`;
+				const got = await send(client, kind, { model, prompt: 'hello', tokens: 12, stream });
+				if (got.error) fail(`${name}: ${got.error}`);
+				else console.log(`  ${name}: ${got.tokens} tokens from ${got.pod}`);
+			}
+}
+
+// ---- the A/B split: 90 and 10 in the hundred ----
+
+async function splitCheck(client) {
+	const counts = { v1: 0, v2: 0, failed: 0 };
+	const one = async () => {
+		const got = await send(client, 'chat', { model: GEMMA, prompt: 'hello', tokens: 1 });
+		if (got.error) counts.failed++;
+		else if (got.pod.includes('gemma-3-27b-v2')) counts.v2++;
+		else counts.v1++;
+	};
+	for (let i = 0; i < SPLIT_REQUESTS; i += 20) await Promise.all(Array.from({ length: 20 }, one));
+	const expected = SPLIT_REQUESTS * 0.1;
+	const bound = 4 * Math.sqrt(SPLIT_REQUESTS * 0.1 * 0.9);
+	console.log(
+		`  A/B split of ${SPLIT_REQUESTS}: ${counts.v1} and ${counts.v2}` +
+			` (asked for 90:10; bounds ${Math.ceil(expected - bound)} to ${Math.floor(expected + bound)})`,
+	);
+	if (counts.failed) fail(`${counts.failed} of ${SPLIT_REQUESTS} requests of the A/B split failed`);
+	if (Math.abs(counts.v2 - expected) > bound)
+		fail(`the A/B split gave ${counts.v2} of ${SPLIT_REQUESTS} to v2, that is not 10 in the hundred`);
+	const pinned = await send(client, 'chat', {
+		model: GEMMA, prompt: 'hello', tokens: 1, headers: { 'X-Model-Version': 'v2' },
+	});
+	if (pinned.error || !pinned.pod.includes('v2')) fail(`X-Model-Version: v2 was answered by ${pinned.pod}`);
+}
+
+// ---- the trace, with an outage ----
+
+// A conversation stays with its model: two of three ask for gemma.
+function plan() {
+	const { source, rows } = traceLoad(REQUESTS);
+	const draw = random(7);
+	const pods = { 'gemma-3-27b': 3, 'gemma-3-27b-v2': 1, 'llama-3-8b': 2 };
+	for (const row of rows) {
+		row.model = random(row.blocks[1] ?? row.blocks[0])() < 0.64 ? GEMMA : LLAMA;
+		row.stream = draw() < 0.75;
+	}
+	const poolOf = (row) =>
+		row.model === GEMMA ? { 'gemma-3-27b': 0.9, 'gemma-3-27b-v2': 0.1 } : { 'llama-3-8b': 1 };
+	const loads = loadOneRegion(rows, poolOf, pods, ENGINE_SPEED);
+	const highest = Math.max(...Object.values(loads));
+	const span = (rows[rows.length - 1].at_ms - rows[0].at_ms) / 1000;
+	// as fast as the load allows, but not so fast that too little comes after the outage
+	const speedUp = Math.min(LOAD_MAX / highest, span / SPAN_S_MIN);
+	const start = rows[0].at_ms;
+	for (const row of rows) row.at_ms = (row.at_ms - start) / speedUp;
+	console.log(`  ${REQUESTS} requests that follow ${source}: lengths, gaps and shared prefixes`);
+	console.log(
+		`  speed-up ${speedUp.toFixed(2)} (${(span / speedUp).toFixed(0)} s), engines at ${ENGINE_SPEED} times;` +
+			' load if one region served all, by pool: ' +
+			Object.entries(loads).map(([pool, load]) => `${pool} ${(load * speedUp).toFixed(2)}`).join(', '),
+	);
+	return rows;
+}
+
+function links(direction) {
+	execFileSync('bash', [
+		'-c', '. "$0/tests/lab/lib.sh" && lab_init "$1" && lab_region_$2 "$3"',
+		new URL('../../..', import.meta.url).pathname, instance, direction, REGIONS[LOST],
+	]);
+}
+
+async function outage(zero, marks) {
+	await sleep(zero + DOWN_S * 1000 - performance.now());
+	marks.downWall = Date.now();
+	links('down');
+	marks.down = performance.now();
+	console.log(`  ${DOWN_S} s: ${REGIONS[LOST]} has lost its links`);
+	await sleep(zero + UP_S * 1000 - performance.now());
+	links('up');
+	marks.up = performance.now();
+	console.log(`  ${UP_S} s: they are back`);
+}
+
+async function traceRun(client, rows) {
+	const zero = performance.now();
+	const marks = { zero };
+	const outageDone = outage(zero, marks);
+	const results = await Promise.all(
+		rows.map(async (row) => {
+			const prompt = promptText(row);
+			await sleep(Math.max(0, zero + row.at_ms - performance.now()));
+			return send(client, row.model === GEMMA ? 'chat' : 'completions', {
+				model: row.model, prompt, tokens: row.output, stream: row.stream,
+			});
+		}),
+	);
+	await outageDone;
+	return { results, marks };
+}
+
+// ---- the table ----
+
+const clusterOf = (result) => result.pod?.split('/')[0] ?? null;
+
+function percentile(values, p) {
+	if (!values.length) return null;
+	const sorted = [...values].sort((a, b) => a - b);
+	return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))];
+}
+
+const seconds = (ms) => (ms === null || ms === undefined ? '-' : `${(ms / 1000).toFixed(2)} s`);
+
+function phaseRow(name, results) {
+	const answered = results.filter((r) => clusterOf(r));
+	const first = results.filter((r) => r.first !== null).map((r) => r.first - r.sent);
+	const shares = Object.keys(REGIONS).map((cluster) =>
+		answered.length ? (100 * answered.filter((r) => clusterOf(r) === cluster).length) / answered.length : null,
+	);
+	return {
+		name,
+		requests: results.length,
+		failed: results.filter((r) => r.error && !r.first).length,
+		cut: results.filter((r) => r.error && r.first).length,
+		shares,
+		p50: percentile(first, 0.5),
+		p99: percentile(first, 0.99),
+	};
+}
+
+function printTable(rows) {
+	const share = (value) => (value === null ? '-' : `${value.toFixed(1)} %`);
+	const lines = [
+		['', 'requests', 'failed', 'cut mid-answer', ...Object.values(REGIONS), 'TTFT p50', 'TTFT p99'],
+		...rows.map((r) => [
+			r.name, `${r.requests}`, `${r.failed}`, `${r.cut}`, ...r.shares.map(share), seconds(r.p50), seconds(r.p99),
+		]),
+	];
+	const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
+	console.log('');
+	for (const line of lines)
+		console.log(`  ${line.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')}`);
+	console.log('');
+}
+
+// Requests that the gateway gave to a second endpoint, from its access log.
+function movedRequests(marks) {
+	const moved = fs
+		.readFileSync(accessLog, 'utf8')
+		.split('\n')
+		.filter(Boolean)
+		.map((line) => JSON.parse(line))
+		.filter((entry) => entry.attempts > 1 && entry.region !== REGIONS[LOST]);
+	// ts is when the request came in
+	return moved
+		.map((entry) => Date.parse(entry.ts) + entry.ttft_ms - marks.downWall)
+		.filter((ms) => ms > 0 && ms < (UP_S - DOWN_S + 10) * 1000)
+		.sort((a, b) => a - b);
+}
+
+function report(results, marks) {
+	const within = (from, to) => results.filter((r) => r.sent >= from && r.sent < to);
+	const settled = marks.zero + SETTLED_S * 1000;
+	const before = phaseRow('before the outage', within(0, marks.down));
+	const after = phaseRow(`${SETTLED_S - UP_S} s after it on`, within(settled, Infinity));
+	printTable([
+		before,
+		phaseRow('during', within(marks.down, marks.up)),
+		phaseRow('coming back', within(marks.up, settled)),
+		after,
+		phaseRow('all', results),
+	]);
+	const elsewhere = results
+		.filter((r) => r.sent >= marks.down && r.first !== null && clusterOf(r) && clusterOf(r) !== LOST)
+		.map((r) => r.first - marks.down);
+	console.log(`  first token from elsewhere for a request sent after the cut: ${seconds(percentile(elsewhere, 0))} after it`);
+	const moved = movedRequests(marks);
+	console.log(
+		`  requests moved elsewhere after the lost region had them: ${moved.length}` +
+			(moved.length ? `, the first answered ${seconds(moved[0])} after the cut, the last ${seconds(moved.at(-1))}` : ''),
+	);
+	return { before, after };
+}
+
+function judge(results, { before, after }, marks) {
+	const lost = results.filter((r) => r.error && !r.first);
+	if (lost.length)
+		fail(`${lost.length} requests failed whose answer had not begun, e.g. sent ${seconds(lost[0].sent - marks.zero)}: ${lost[0].error}`);
+	const cut = results.filter((r) => r.error && r.first && (clusterOf(r) !== LOST || r.ended < marks.down));
+	if (cut.length) fail(`${cut.length} answers were cut that the outage does not explain: ${cut[0].error}`);
+	const shares = Object.keys(REGIONS).map((_, i) => after.shares[i] - before.shares[i]);
+	if (!shares.every((points) => Math.abs(points) <= 10))
+		fail(`${REGIONS[LOST]} is at ${after.shares[0]?.toFixed(1)} % of the requests, it was ${before.shares[0]?.toFixed(1)} % before: more than 10 points away`);
+}
+
+const client = clientNew(base);
+console.log('\nPlain requests');
+await curlChecks();
+await clientChecks(client);
+await splitCheck(client);
+if (failures.length === 0) {
+	console.log('\nA trace, and a region that loses its links');
+	const { results, marks } = await traceRun(client, plan());
+	judge(results, report(results, marks), marks);
+}
+console.log(failures.length ? `\ncheck: ${failures.length} failed` : '\ncheck: all good');
+process.exit(failures.length ? 1 : 0);
