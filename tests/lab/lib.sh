@@ -18,6 +18,7 @@ LAB_BIN=${SLUICE_BIN:-build/bin}
 [[ $LAB_BIN = /* ]] || LAB_BIN=$LAB_ROOT/$LAB_BIN
 LAB_EXAMPLE=$LAB_ROOT/examples/two-region
 LAB_VIP=10.99.0.1
+# shellcheck disable=SC2034 # for the tests
 LAB_L4_VIP=10.99.0.20
 # The regions: cluster, namespace, gateway's end, region's end, pods' network
 LAB_REGIONS="cluster-a:europe-west4:10.2.1.1:10.2.1.2:10.10.0.0/16:to-europe

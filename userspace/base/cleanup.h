@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define _cleanup_(f) __attribute__((cleanup(f)))
+/* unused: clang 14 does not count the cleanup as a use */
+#define _cleanup_(f) __attribute__((cleanup(f), unused))
 
 #define TAKE_PTR(p)                                                                                \
 	({                                                                                         \
