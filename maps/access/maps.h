@@ -30,6 +30,7 @@ enum maps_role {
 	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings */
 	MAPS_WORKER, /* may write inflight and listeners */
 	MAPS_OPERATOR, /* may write admin; vips, pools, endpoints, rings of the operator's */
+	MAPS_LOADER, /* may write contract and devices */
 };
 
 struct maps {
@@ -103,6 +104,14 @@ int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
  * another: endpoint id, or ADMIN_CLUSTER_BASE + cluster id.  -EPERM unless the
  * role is MAPS_OPERATOR. */
 int admin_put(const struct maps *maps, uint32_t slot, const struct admin *admin);
+
+/* ---- contract and devices (loader) ---- */
+/* Into a map that may not be pinned yet, hence the bare descriptor. */
+int contract_put(int contract_fd, const struct contract *contract);
+/* A device that XDP may send by.  The kernel forgets it when it goes away. */
+int devices_put(const struct maps *maps, uint32_t ifindex);
+/* -ENOENT: not there. */
+int devices_remove(const struct maps *maps, uint32_t ifindex);
 
 /* ---- what the records mean together ---- */
 
