@@ -12,7 +12,7 @@ lab_config=$LAB_EXAMPLE
 # What the programs may touch: links with their XDP and offloads, queues, addresses, pins.
 host_state() {
 	local dev
-	lab_in gw ip -d -o link show | sed -E 's/ (prog|xdp)[^\\]*//; s/qdisc [a-z]+//; s/state [A-Z]+//'
+	lab_in gw ip -d -o link show | sed -E 's/NO-CARRIER,//; s/ (prog|xdp)[^\\]*//; s/qdisc [a-z]+//; s/state [A-Z]+//'
 	lab_in gw ip -d -o link show | grep -o 'prog/xdp.*'
 	for dev in to-client to-europe to-us; do
 		lab_in gw tc qdisc show dev $dev | grep -v noqueue
