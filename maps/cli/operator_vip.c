@@ -294,7 +294,9 @@ static uint32_t rows_moved(const struct ring_slot *before, const struct ring_slo
 {
 	uint32_t moved = 0;
 
-	if (!before || before[0].size != after[0].size)
+	if (!before)
+		return 0;
+	if (before[0].size != after[0].size)
 		return after[0].size;
 	for (uint32_t row = 1; row <= after[0].size; row++)
 		moved += before[row].endpoint != after[row].endpoint;

@@ -31,7 +31,7 @@ static const struct column columns[] = {
 	{"in_flight", COLUMN_NUMBER, .about = "requests that this gateway has there"},
 	{"no_byte_yet", COLUMN_NUMBER, .wide = true,
 	 .about = "of these: no byte of the answer has come"},
-	{"packets", COLUMN_COUNTER, .wide = true, .about = "L4 packets, both ways"},
+	{"packets", COLUMN_COUNTER, .wide = true, .about = "L4 packets sent on to it"},
 	{"bytes", COLUMN_COUNTER, .wide = true, .about = "of these packets"},
 };
 

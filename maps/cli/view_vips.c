@@ -17,7 +17,7 @@ static const struct column columns[] = {
 	{"owner", COLUMN_TEXT, .about = "controller, or operator (sluicectl vip add)"},
 	{"pool", COLUMN_TEXT, .about = "of an L4 VIP"},
 	{"id", COLUMN_NUMBER, .about = "index into map vip_stats"},
-	{"packets", COLUMN_COUNTER, .about = "judged by the kernel programs, both ways"},
+	{"packets", COLUMN_COUNTER, .about = "that clients sent to it, dropped ones included"},
 	{"bytes", COLUMN_COUNTER, .about = "IP total lengths"},
 };
 
