@@ -23,7 +23,7 @@ static const struct column columns[] = {
 	{"health", COLUMN_TEXT, .about = "observed by probes: UNKNOWN, UP or DOWN"},
 	{"reason", COLUMN_TEXT, .about = "of the last probe"},
 	{"since", COLUMN_AGE, .about = "since health last changed"},
-	{"probed", COLUMN_AGE, .about = "since the last probe ended"},
+	{"probed", COLUMN_AGE, .wide = true, .about = "since the last probe ended"},
 	{"waiting", COLUMN_NUMBER, .about = "requests queued in the engine, by the last sample"},
 	{"running", COLUMN_NUMBER, .about = "requests in its batch"},
 	{"kv", COLUMN_PERMILLE, .about = "KV cache in use"},
