@@ -15,6 +15,8 @@
 #include "maps/layout/types.h"
 
 #define ROUTE_TIMEOUT_OFF UINT32_MAX
+#define ROUTES_MAX 16384
+#define ROUTE_LISTENERS_MAX 1024
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
