@@ -73,9 +73,9 @@ static int change_print(const struct request *request, const struct maps *maps,
 	fprintf(request->out, "%s: %s; endpoints: %u added, %u kept, %u removed",
 		vip_key_format(&done->key, text), what, done->added, done->kept, done->removed);
 	if (done->ring_size)
-		fprintf(request->out, "; pool %.*s; %u of %u rows of its ring moved",
+		fprintf(request->out, "; pool %.*s; ring of %u rows, %u moved",
 			(int)sizeof(maps->pools[0].name) - 1, maps->pools[done->vip.pool].name,
-			done->rows_moved, done->ring_size);
+			done->ring_size, done->rows_moved);
 	if (done->flows_cut)
 		fprintf(request->out, "; %llu live L4 flows to removed endpoints were cut",
 			(unsigned long long)done->flows_cut);

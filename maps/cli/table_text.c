@@ -52,11 +52,16 @@ static const char *cell_format(const struct cell *cell, enum column_kind kind,
 	return buffer;
 }
 
+/* "packets_back" is PACKETS BACK, "packets_per_second" is PACKETS/S. */
 static void title_format(const struct column *column, char buffer[CELL_TEXT_MAX])
 {
-	size_t i;
+	static const char per_second[] = "_per_second";
+	size_t length = strlen(column->key), i;
 
-	for (i = 0; column->key[i] && i < CELL_TEXT_MAX - 1; i++)
+	if (column->kind == COLUMN_RATE && length >= sizeof(per_second) &&
+	    !strcmp(column->key + length - (sizeof(per_second) - 1), per_second))
+		length -= sizeof(per_second) - 1;
+	for (i = 0; i < length && i < CELL_TEXT_MAX - 3; i++)
 		buffer[i] = column->key[i] == '_' ? ' '
 						  : (char)toupper((unsigned char)column->key[i]);
 	buffer[i] = '\0';

@@ -208,6 +208,23 @@ static void rates_belong_to_the_same_row(void **state)
 	assert_int_equal(table_cell(&rates, 1, 1)->number, 350);
 }
 
+static void a_rate_is_titled_with_its_unit(void **state)
+{
+	static const struct column two[] = {{"name", COLUMN_TEXT, .identity = true},
+					    {"packets_back", COLUMN_COUNTER}};
+	_cleanup_(table_deinit) struct table now, rates = {0};
+
+	(void)state;
+	table_init(&now, two, ARRAY_SIZE(two));
+	table_row(&now);
+	table_push_text(&now, "a");
+	table_push_number(&now, 2000);
+	assert_int_equal(table_with_rates(&now, &now, NS_PER_S, &rates), 0);
+	printed(&rates, table_print,
+		"NAME  PACKETS BACK  PACKETS BACK/S\n"
+		"a             2000             0.0\n");
+}
+
 static void the_first_look_has_no_rates(void **state)
 {
 	_cleanup_(table_deinit) struct table now, rates = {0};
@@ -231,6 +248,7 @@ int main(void)
 		cmocka_unit_test(many_rows_fit),
 		cmocka_unit_test(ages_are_short),
 		cmocka_unit_test(rates_belong_to_the_same_row),
+		cmocka_unit_test(a_rate_is_titled_with_its_unit),
 		cmocka_unit_test(the_first_look_has_no_rates),
 	};
 
