@@ -64,7 +64,7 @@ static void title_format(const struct column *column, char buffer[CELL_TEXT_MAX]
 	for (i = 0; i < length && i < CELL_TEXT_MAX - 3; i++)
 		buffer[i] = column->key[i] == '_' ? ' '
 						  : (char)toupper((unsigned char)column->key[i]);
-	buffer[i] = '\0';
+	strcpy(buffer + i, column->key[length] ? "/S" : "");
 }
 
 /* Characters, not bytes, of UTF-8. */
