@@ -22,6 +22,7 @@
 #include "userspace/base/loop.h"
 #include "userspace/controller/instance_lock.h"
 #include "userspace/controller/pages.h"
+#include "userspace/controller/pin_watch.h"
 #include "userspace/controller/watcher.h"
 #include "userspace/http/serve.h"
 #include "userspace/publish/apply.h"
@@ -41,6 +42,8 @@ struct controller {
 	int lock_fd;
 	struct loop *loop;
 	struct maps *maps;
+	struct pin_watch pins;
+	bool start_over; /* other maps are pinned now */
 	struct source_set *sources;
 	struct watcher *watcher;
 	struct server *server;
@@ -159,6 +162,11 @@ static void tick(struct timer *timer)
 {
 	struct controller *controller = container_of(timer, struct controller, tick);
 
+	if (pin_watch_check(&controller->pins)) {
+		controller->start_over = true;
+		loop_stop(controller->loop);
+		return;
+	}
 	if (controller->unfinished)
 		reload(controller);
 	else if (publish(controller, false) < 0)
@@ -301,6 +309,8 @@ static int controller_open(struct controller *controller)
 	if (!err)
 		err = maps_open(instance, MAPS_CONTROLLER, &controller->maps);
 	if (!err)
+		err = pin_watch_init(&controller->pins, instance);
+	if (!err)
 		err = generation_adopt(controller);
 	if (!err)
 		err = loop_new(TIMERS_MAX, &controller->loop);
@@ -334,7 +344,8 @@ static void controller_close(struct controller *controller)
 	instance_lock_release(controller->lock_path, &controller->lock_fd);
 }
 
-int controller_run(const struct controller_options *options)
+/* One life with one set of maps; *ret_again: other maps are pinned now. */
+static int controller_live(const struct controller_options *options, bool *ret_again)
 {
 	struct controller controller = {
 		.options = options,
@@ -344,16 +355,27 @@ int controller_run(const struct controller_options *options)
 		.tick = TIMER_INIT(tick),
 		.started_at = clock_realtime_ns(),
 	};
-	int err;
+	int err = controller_open(&controller);
 
-	descriptors_raise();
-	err = controller_open(&controller);
 	if (!err) {
 		reload(&controller); /* a failure is counted and tried again */
 		err = loop_timer_after(controller.loop, &controller.tick, TICK_NS);
 	}
 	if (!err)
 		err = loop_run(controller.loop);
+	*ret_again = !err && controller.start_over;
 	controller_close(&controller);
+	return err;
+}
+
+int controller_run(const struct controller_options *options)
+{
+	bool again;
+	int err;
+
+	descriptors_raise();
+	do {
+		err = controller_live(options, &again);
+	} while (again);
 	return err;
 }
