@@ -11,10 +11,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
 #include "userspace/base/log.h"
+
+#define LOCK_TRIES 20 /* one second */
 
 static long pid_read(int fd)
 {
@@ -32,20 +36,38 @@ static bool path_is_file(const char *path, int fd)
 	       at_path.st_dev == at_fd.st_dev && at_path.st_ino == at_fd.st_ino;
 }
 
+/* A process that was killed holds its lock until the kernel has taken it apart:
+ * whoever starts the next one at once must not be refused for that. */
+static int lock_wait(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 50 * NS_PER_MS};
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
+}
+
 static int lock_file(const char *path, const char *instance, int *ret_fd)
 {
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 
+	int err;
+
 	if (fd < 0)
 		return log_error(-errno, "%s: cannot open it (%s)", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK)
-			return log_error(-errno, "%s: cannot lock it (%s)", path, strerror(errno));
-		return log_error(-EBUSY,
+	err = lock_wait(fd);
+	if (err == -EBUSY)
+		return log_error(err,
 				 "instance %s: a controller is running already (pid %ld); stop it "
 				 "first, or choose another --instance",
 				 instance, pid_read(fd));
-	}
+	if (err)
+		return log_error(err, "%s: cannot lock it (%s)", path, strerror(-err));
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
