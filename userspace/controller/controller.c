@@ -176,27 +176,15 @@ static void tick(struct timer *timer)
 
 /* ---- signals ---- */
 
-static int sources_open(struct controller *controller, struct source_set **ret_sources)
-{
-	const struct controller_options *options = controller->options;
-
-	return source_set_open(controller->loop, &options->config, options->clusters,
-			       options->cluster_count, sources_changed, controller, ret_sources);
-}
-
-/* SIGHUP: the folders are opened anew, so that one that was replaced is found. */
+/* SIGHUP.  The set stays, because it knows the last good form of broken files. */
 static void reread(struct controller *controller)
 {
-	struct source_set *sources = NULL;
+	const struct controller_reloads before = controller->reloads;
 
 	log_info("SIGHUP: reading all configuration again");
-	if (sources_open(controller, &sources) < 0) {
-		reload_count(controller, -EIO);
-		return;
-	}
-	source_set_close(controller->sources);
-	controller->sources = sources;
-	reload(controller);
+	source_set_scan(controller->sources);
+	if (before.ok == controller->reloads.ok && before.failed == controller->reloads.failed)
+		reload(controller); /* nothing differed: publish it anyway */
 }
 
 static void signal_take(struct watch *watch, uint32_t events)
@@ -250,6 +238,7 @@ static void metrics_answer(const struct controller *controller, struct server_an
 	const struct pages_input input = {
 		.maps = controller->maps,
 		.desired = controller->desired,
+		.sources_broken = source_set_has_errors(controller->sources),
 		.counts = watcher_counts(controller->watcher),
 		.reloads = &controller->reloads,
 		.started_at = controller->started_at,
@@ -293,6 +282,14 @@ static int generation_adopt(struct controller *controller)
 	if (snapshot_read(controller->routes_path, &snapshot) == 0)
 		controller->reloads.snapshot_generation = snapshot->generation;
 	return 0;
+}
+
+static int sources_open(struct controller *controller, struct source_set **ret_sources)
+{
+	const struct controller_options *options = controller->options;
+
+	return source_set_open(controller->loop, &options->config, options->clusters,
+			       options->cluster_count, sources_changed, controller, ret_sources);
 }
 
 static int controller_open(struct controller *controller)

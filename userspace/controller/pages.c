@@ -487,6 +487,9 @@ int pages_metrics(const struct pages_input *input, char **ret_text, size_t *ret_
 		objects_write(&page, input->desired);
 		messages_write(&page, input->desired);
 	}
+	exposition_family(&page, "sluice_controller_sources_broken", "gauge",
+			  "1 if a file or object is refused; its last good form is in use.");
+	exposition_uint(&page, "sluice_controller_sources_broken", NULL, input->sources_broken);
 	reloads_write(&page, input->reloads);
 	counts_write(&page, input->counts);
 	clusters_write(&page, input->maps);

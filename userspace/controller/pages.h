@@ -5,6 +5,7 @@
 #ifndef SLUICE_CONTROLLER_PAGES_H
 #define SLUICE_CONTROLLER_PAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct controller_reloads {
 struct pages_input {
 	const struct maps *maps;
 	const struct desired *desired; /* NULL: nothing was resolved yet */
+	bool sources_broken; /* a file or object is refused */
 	const struct watcher_counts *counts;
 	const struct controller_reloads *reloads;
 	uint64_t started_at; /* CLOCK_REALTIME ns */

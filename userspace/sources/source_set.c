@@ -65,7 +65,7 @@ static void folders_scan(struct source_set *set, bool *ret_changed)
 	}
 }
 
-static void scan_and_tell(struct source_set *set)
+void source_set_scan(struct source_set *set)
 {
 	bool changed;
 
@@ -79,7 +79,7 @@ static void settle_fired(struct timer *timer)
 	struct source_set *set = container_of(timer, struct source_set, settle);
 
 	set->burst_ns = 0;
-	scan_and_tell(set);
+	source_set_scan(set);
 }
 
 static void look_arm(struct source_set *set)
@@ -94,7 +94,7 @@ static void look_fired(struct timer *timer)
 
 	/* in a burst the other timer decides: files may be half written */
 	if (!timer_is_armed(&set->settle))
-		scan_and_tell(set);
+		source_set_scan(set);
 	look_arm(set);
 }
 
@@ -112,7 +112,7 @@ static void folder_changed(struct watch *watch, uint32_t events)
 	if (at > set->burst_ns + SETTLE_NS_MAX)
 		at = set->burst_ns + SETTLE_NS_MAX;
 	if (loop_timer_at(set->loop, &set->settle, at))
-		scan_and_tell(set);
+		source_set_scan(set);
 }
 
 /* ---- opening ---- */
@@ -239,6 +239,19 @@ void source_set_close(struct source_set *set)
 }
 
 /* ---- resolving ---- */
+
+bool source_set_has_errors(const struct source_set *set)
+{
+	for (size_t i = 0; i < set->folder_count; i++) {
+		const struct messages *messages = folder_messages(set->folders[i].folder);
+
+		for (size_t m = 0; m < messages->count; m++) {
+			if (messages->list[m].level == LOG_LEVEL_ERROR)
+				return true;
+		}
+	}
+	return false;
+}
 
 static void messages_say(struct source_set *set, const struct desired *desired)
 {
