@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "userspace/proxy/body.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "userspace/base/cleanup.h"
+#include "userspace/base/log.h"
+#include "userspace/proxy/buffers.h"
+
+#define SENDFILE_BYTES_MAX (1u << 20)
+
+void body_init(struct body *body, struct buffers *pool, const char *spill_dir, char *room,
+	       size_t room_bytes)
+{
+	*body = (struct body){
+		.pool = pool,
+		.spill_dir = spill_dir,
+		.room = room,
+		.room_bytes = room_bytes,
+		.spill_fd = -1,
+	};
+}
+
+void body_release(struct body *body)
+{
+	for (size_t i = 0; i < body->buffer_count; i++)
+		buffers_give(body->pool, &body->buffers[i]);
+	if (body->pool && body->spill_fd >= 0)
+		close(body->spill_fd);
+	*body = (struct body){.spill_fd = -1};
+}
+
+/* Where the next byte goes in memory and how much fits there; 0: nothing. */
+static size_t memory_next(struct body *body, char **ret_at)
+{
+	uint64_t in_buffers;
+
+	if (body->spill_fd >= 0)
+		return 0;
+	if (body->memory_bytes < body->room_bytes) {
+		*ret_at = body->room + body->memory_bytes;
+		return body->room_bytes - (size_t)body->memory_bytes;
+	}
+	in_buffers = body->memory_bytes - body->room_bytes;
+	if (in_buffers == (uint64_t)body->buffer_count * BUFFER_BYTES) {
+		char *buffer;
+
+		if (body->buffer_count == BODY_BUFFERS_MAX || buffers_low(body->pool))
+			return 0;
+		buffer = buffers_take(body->pool);
+		if (!buffer)
+			return 0;
+		body->buffers[body->buffer_count++] = buffer;
+	}
+	*ret_at = body->buffers[body->buffer_count - 1] + in_buffers % BUFFER_BYTES;
+	return BUFFER_BYTES - (size_t)(in_buffers % BUFFER_BYTES);
+}
+
+static int spill_open(struct body *body)
+{
+	if (body->spill_fd >= 0)
+		return 0;
+	body->spill_fd = open(body->spill_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (body->spill_fd < 0)
+		return log_error(-errno,
+				 "%s: cannot keep a large request body there (%s); give "
+				 "--spill-dir a directory with room",
+				 body->spill_dir, strerror(errno));
+	return 0;
+}
+
+static int spill_append(struct body *body, const char *data, size_t length)
+{
+	int err = spill_open(body);
+
+	while (!err && length) {
+		ssize_t n = pwrite(body->spill_fd, data, length,
+				   (off_t)(body->length - body->memory_bytes));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return log_error(n < 0 ? -errno : -ENOSPC,
+					 "%s: cannot write a large request body (%s)",
+					 body->spill_dir, strerror(n < 0 ? errno : ENOSPC));
+		data += n;
+		length -= (size_t)n;
+		body->length += (uint64_t)n;
+	}
+	return err;
+}
+
+int body_append(struct body *body, const char *data, size_t length)
+{
+	while (length) {
+		char *at = NULL;
+		size_t fits = memory_next(body, &at);
+
+		if (!fits)
+			return spill_append(body, data, length);
+		if (fits > length)
+			fits = length;
+		memmove(at, data, fits);
+		data += fits;
+		length -= fits;
+		body->memory_bytes += fits;
+		body->length += fits;
+	}
+	return 0;
+}
+
+size_t body_vectors(const struct body *body, uint64_t offset, struct iovec *vectors, size_t max)
+{
+	size_t used = 0;
+
+	while (used < max && offset < body->memory_bytes) {
+		uint64_t left = body->memory_bytes - offset;
+		char *at = body->room + offset;
+		uint64_t fits = body->room_bytes - offset;
+
+		if (offset >= body->room_bytes) {
+			uint64_t in_buffers = offset - body->room_bytes;
+
+			at = body->buffers[in_buffers / BUFFER_BYTES] + in_buffers % BUFFER_BYTES;
+			fits = BUFFER_BYTES - in_buffers % BUFFER_BYTES;
+		}
+		if (fits > left)
+			fits = left;
+		vectors[used++] = (struct iovec){at, (size_t)fits};
+		offset += fits;
+	}
+	return used;
+}
+
+ssize_t body_send_spilled(const struct body *body, uint64_t offset, int socket_fd)
+{
+	uint64_t left = body->length - offset;
+	off_t at = (off_t)(offset - body->memory_bytes);
+	ssize_t n;
+
+	do
+		n = sendfile(socket_fd, body->spill_fd, &at,
+			     left < SENDFILE_BYTES_MAX ? (size_t)left : SENDFILE_BYTES_MAX);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -EIO; /* the file is shorter than what was written to it */
+	return n < 0 ? -errno : n;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "userspace/proxy/buffers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "userspace/proxy/limits.h"
+
+int buffers_init(struct buffers *buffers, size_t count)
+{
+	*buffers = (struct buffers){.count = count};
+	buffers->free = calloc(count, sizeof(*buffers->free));
+	if (!buffers->free)
+		return -ENOMEM;
+	buffers->memory = mmap(NULL, count * BUFFER_BYTES, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (buffers->memory == MAP_FAILED) {
+		buffers->memory = NULL;
+		buffers_deinit(buffers);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < count; i++)
+		buffers->free[buffers->free_count++] = (uint32_t)(count - 1 - i);
+	return 0;
+}
+
+void buffers_deinit(struct buffers *buffers)
+{
+	if (buffers->memory)
+		munmap(buffers->memory, buffers->count * BUFFER_BYTES);
+	free(buffers->free);
+	*buffers = (struct buffers){0};
+}
+
+char *buffers_take(struct buffers *buffers)
+{
+	if (!buffers->free_count)
+		return NULL;
+	return buffers->memory + (size_t)buffers->free[--buffers->free_count] * BUFFER_BYTES;
+}
+
+void buffers_give(struct buffers *buffers, char **buffer)
+{
+	size_t offset;
+
+	if (!*buffer)
+		return;
+	offset = (size_t)(*buffer - buffers->memory);
+	assert(offset % BUFFER_BYTES == 0 && offset / BUFFER_BYTES < buffers->count);
+	assert(buffers->free_count < buffers->count);
+	buffers->free[buffers->free_count++] = (uint32_t)(offset / BUFFER_BYTES);
+	*buffer = NULL;
+}
+
+bool buffers_low(const struct buffers *buffers)
+{
+	return buffers->free_count <= buffers->count / BUFFERS_RESERVE_SHARE;
+}

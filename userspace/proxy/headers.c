@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "userspace/proxy/headers.h"
+
+#include <string.h>
+
+#include "userspace/base/address.h"
+#include "userspace/base/cleanup.h"
+#include "userspace/proxy/error.h"
+#include "userspace/proxy/route.h"
+
+#define VIA "1.1 sluice"
+
+/* Meant for the next hop only, or remade here. */
+static const char *const hop_headers[] = {
+	"connection", "keep-alive",	   "proxy-connection",	 "te",
+	"upgrade",    "transfer-encoding", "proxy-authenticate", "proxy-authorization",
+};
+
+/* What a client says of these is replaced by what we know. */
+static const char *const request_own[] = {
+	"expect", "content-length", "x-forwarded-for", "x-forwarded-proto", "via",
+};
+
+static bool span_in(struct http_span name, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (http_span_equal_nocase(name, list[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool pair_in(struct http_span name, const struct snapshot_pair *pairs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (http_span_equal_nocase(name, pairs[i].name))
+			return true;
+	}
+	return false;
+}
+
+static bool span_equal_span_nocase(struct http_span a, struct http_span b)
+{
+	if (a.length != b.length)
+		return false;
+	for (size_t i = 0; i < a.length; i++) {
+		unsigned char x = (unsigned char)a.data[i], y = (unsigned char)b.data[i];
+
+		if (x >= 'A' && x <= 'Z')
+			x = (unsigned char)(x + 32);
+		if (y >= 'A' && y <= 'Z')
+			y = (unsigned char)(y + 32);
+		if (x != y)
+			return false;
+	}
+	return true;
+}
+
+/* Is `name` an element of one of the Connection headers? */
+static bool named_by_connection(const struct http_head *head, struct http_span name)
+{
+	for (size_t i = 0; i < head->header_count; i++) {
+		struct http_span list = head->headers[i].value, token;
+
+		if (!http_span_equal_nocase(head->headers[i].name, "connection"))
+			continue;
+		while (http_span_next_token(&list, &token)) {
+			if (span_equal_span_nocase(token, name))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Connection may not name what the message depends on. */
+static bool is_hop(const struct http_head *head, struct http_span name)
+{
+	static const char *const kept[] = {"host", "content-length", "content-type"};
+
+	if (span_in(name, hop_headers, ARRAY_SIZE(hop_headers)))
+		return true;
+	return !span_in(name, kept, ARRAY_SIZE(kept)) && named_by_connection(head, name);
+}
+
+static void header_put(struct text *text, const char *name, struct http_span value)
+{
+	text_puts(text, name);
+	text_puts(text, ": ");
+	text_append(text, value.data, value.length);
+	text_puts(text, "\r\n");
+}
+
+static void header_copy(struct text *text, const struct http_header *header)
+{
+	text_append(text, header->name.data, header->name.length);
+	text_puts(text, ": ");
+	text_append(text, header->value.data, header->value.length);
+	text_puts(text, "\r\n");
+}
+
+static void pairs_put(struct text *text, const struct snapshot_pair *pairs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		header_put(text, pairs[i].name,
+			   (struct http_span){pairs[i].value, strlen(pairs[i].value)});
+}
+
+/* A list header with one more element at its end. */
+static void list_put(struct text *text, const struct http_head *head, const char *name,
+		     const char *element)
+{
+	text_puts(text, name);
+	text_puts(text, ": ");
+	for (size_t i = 0; i < head->header_count; i++) {
+		const struct http_header *h = &head->headers[i];
+
+		if (!http_span_equal_nocase(h->name, name) || !h->value.length)
+			continue;
+		text_append(text, h->value.data, h->value.length);
+		text_puts(text, ", ");
+	}
+	text_puts(text, element);
+	text_puts(text, "\r\n");
+}
+
+static bool is_gateway_header(struct http_span name)
+{
+	size_t length = strlen(HEADER_GATEWAY_PREFIX);
+
+	return name.length >= length &&
+	       http_span_equal_nocase((struct http_span){name.data, length}, HEADER_GATEWAY_PREFIX);
+}
+
+static bool request_header_passes(const struct http_head *head, struct http_span name,
+				  const struct snapshot_filters *f)
+{
+	if (span_in(name, request_own, ARRAY_SIZE(request_own)) || is_gateway_header(name) ||
+	    is_hop(head, name))
+		return false;
+	if (!f)
+		return true;
+	if (f->rewrite_host && http_span_equal_nocase(name, "host"))
+		return false;
+	return !span_in(name, f->request_remove, f->request_remove_count) &&
+	       !pair_in(name, f->request_set, f->request_set_count);
+}
+
+void headers_format_request(const struct http_head *head, const struct request_rewrite *rewrite,
+			    struct text *text)
+{
+	const struct snapshot_filters *f = rewrite->filters;
+	char client[ADDRESS_TEXT_MAX];
+
+	text_append(text, head->method.data, head->method.length);
+	text_puts(text, " ");
+	text_append(text, rewrite->target.data, rewrite->target.length);
+	text_puts(text, " HTTP/1.1\r\n");
+	if (f && f->rewrite_host)
+		header_put(text, "Host",
+			   (struct http_span){f->rewrite_host, strlen(f->rewrite_host)});
+	else if (!http_head_find(head, "host"))
+		text_puts(text, "Host: \r\n");
+	for (size_t i = 0; i < head->header_count; i++) {
+		if (request_header_passes(head, head->headers[i].name, f))
+			header_copy(text, &head->headers[i]);
+	}
+	if (rewrite->has_body)
+		text_printf(text, "Content-Length: %llu\r\n",
+			    (unsigned long long)rewrite->body_bytes);
+	list_put(text, head, "Via", VIA);
+	list_put(text, head, "X-Forwarded-For", address_format(&rewrite->client, client));
+	text_puts(text, "X-Forwarded-Proto: http\r\n");
+	if (rewrite->model)
+		header_put(text, "X-Gateway-Model-Name",
+			   (struct http_span){rewrite->model, strlen(rewrite->model)});
+	if (rewrite->base_model)
+		header_put(text, "X-Gateway-Base-Model-Name",
+			   (struct http_span){rewrite->base_model, strlen(rewrite->base_model)});
+	if (f) {
+		pairs_put(text, f->request_set, f->request_set_count);
+		pairs_put(text, f->request_add, f->request_add_count);
+	}
+	text_puts(text, "\r\n");
+}
+
+static bool answer_header_passes(const struct http_head *head, struct http_span name,
+				 const struct answer_rewrite *rewrite)
+{
+	const struct snapshot_filters *f = rewrite->filters;
+
+	if (is_hop(head, name) || http_span_equal_nocase(name, "via"))
+		return false;
+	if ((rewrite->framing == ANSWER_CHUNKED || rewrite->framing == ANSWER_UNTIL_CLOSE) &&
+	    http_span_equal_nocase(name, "content-length"))
+		return false;
+	if (!f)
+		return true;
+	return !span_in(name, f->response_remove, f->response_remove_count) &&
+	       !pair_in(name, f->response_set, f->response_set_count);
+}
+
+void headers_format_answer(const struct http_head *head, const struct answer_rewrite *rewrite,
+			   struct text *text)
+{
+	const struct snapshot_filters *f = rewrite->filters;
+
+	text_printf(text, "HTTP/1.1 %d %s\r\n", head->status, status_phrase(head->status));
+	for (size_t i = 0; i < head->header_count; i++) {
+		if (answer_header_passes(head, head->headers[i].name, rewrite))
+			header_copy(text, &head->headers[i]);
+	}
+	if (rewrite->framing == ANSWER_CHUNKED ||
+	    (rewrite->framing == ANSWER_AS_IS && head->chunked))
+		text_puts(text, "Transfer-Encoding: chunked\r\n");
+	list_put(text, head, "Via", VIA);
+	if (f) {
+		pairs_put(text, f->response_set, f->response_set_count);
+		pairs_put(text, f->response_add, f->response_add_count);
+	}
+	if (rewrite->close)
+		text_puts(text, "Connection: close\r\n");
+	else if (rewrite->say_keep_alive)
+		text_puts(text, "Connection: keep-alive\r\n");
+	text_puts(text, "\r\n");
+}
+
+struct http_span target_origin_form(struct http_span target)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		size_t length = strlen(schemes[i]);
+		const char *path;
+
+		if (target.length < length ||
+		    !http_span_equal_nocase((struct http_span){target.data, length}, schemes[i]))
+			continue;
+		path = memchr(target.data + length, '/', target.length - length);
+		if (!path)
+			return (struct http_span){"/", 1};
+		return (struct http_span){path, target.length - (size_t)(path - target.data)};
+	}
+	return target;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Heads rewritten on their way through: hop-by-hop headers end here (RFC 9110,
+ * 7.6.1), the gateway's own are set, the route's filters applied.  Pure: a
+ * parsed head in, the text of a new one out; the same input gives the same
+ * bytes, so a partly sent head can be made again instead of being kept. */
+#ifndef SLUICE_PROXY_HEADERS_H
+#define SLUICE_PROXY_HEADERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "maps/layout/types.h"
+#include "userspace/base/text.h"
+#include "userspace/http/parser.h"
+#include "userspace/publish/snapshot.h"
+
+struct request_rewrite {
+	const struct snapshot_filters *filters; /* NULL: none */
+	struct http_span target; /* as it goes upstream, origin form */
+	const char *model; /* NULL: none; sets the two X-Gateway headers */
+	const char *base_model; /* NULL: none */
+	struct ip_addr client;
+	uint64_t body_bytes;
+	bool has_body; /* Content-Length is sent, also when it is 0 */
+};
+
+/* Appends the head of the request for the model server.  text->cut: too large. */
+void headers_format_request(const struct http_head *head, const struct request_rewrite *rewrite,
+			    struct text *text);
+
+/* How the end of the answer's body is told to the client */
+enum answer_framing {
+	ANSWER_AS_IS, /* Content-Length or chunks as they came */
+	ANSWER_CHUNKED, /* we make the chunks: the server closes at the end, or gave none */
+	ANSWER_UNTIL_CLOSE, /* HTTP/1.0 client: payload, then the end of the connection */
+	ANSWER_NO_BODY, /* HEAD, 204, 304: lengths are told as they came */
+};
+
+struct answer_rewrite {
+	const struct snapshot_filters *filters; /* NULL: none */
+	enum answer_framing framing;
+	bool close; /* we close the client's connection after it */
+	bool say_keep_alive; /* HTTP/1.0 client that asked for it */
+};
+
+void headers_format_answer(const struct http_head *head, const struct answer_rewrite *rewrite,
+			   struct text *text);
+
+/* "http://host/path" to "/path" (RFC 9112, 3.2.2); other forms as they are. */
+struct http_span target_origin_form(struct http_span target);
+
+#endif
