@@ -4,12 +4,19 @@
 # build/bin        programs            build/lib/libsluice.a  all rooms of userspace
 # build/bpf        kernel objects and their skeletons         build/tests   test programs
 # SANITIZE=1 builds the same into build/sanitize with ASan and UBSan.
+# `make fuzz` builds the fuzz targets into build/fuzz with clang's libFuzzer and the same.
 
 CC ?= gcc
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 
-ifeq ($(SANITIZE),1)
+ifeq ($(FUZZ),1)
+B := build/fuzz
+CC := $(CLANG)
+SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	-fsanitize=fuzzer-no-link
+OPT ?= -O1
+else ifeq ($(SANITIZE),1)
 B := build/sanitize
 SANITIZER := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT ?= -O1
@@ -68,13 +75,17 @@ FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 TOOL_SRC := $(wildcard tests/lab/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 
-.PHONY: all tests check bench lint run clean help skeletons show-flags
+.PHONY: all tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
 
 all: $(LIB) $(BINS) ## build every program, warnings are errors
 tests: all $(UNIT_BIN) $(PROGRAM_BIN) $(FUZZ_BIN) $(TOOL_BIN) ## build the tests as well
+
+fuzz: ## build the fuzz targets with libFuzzer (see tests/fuzz/README.md)
+	$(Q)$(MAKE) --no-print-directory FUZZ=1 fuzz-targets
+fuzz-targets: $(FUZZ_BIN)
 
 check: ## build and run all tests (SANITIZE=1: with ASan and UBSan)
 	$(Q)SANITIZE=$(SANITIZE) scripts/test --no-install
@@ -146,7 +157,7 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(TEST_PART) $(LIB)
 $(B)/tests/program/%: $(B)/obj/tests/program/%.o $(TEST_PART) $(LIB)
 	$(call link,$< $(TEST_PART),-lcmocka -lxdp -lbpf)
 # A fuzz target is replayed over its corpus by a main() of ours (tests/fuzz/replay.c);
-# `make FUZZ=1 CC=clang` links libFuzzer instead to look for new inputs.
+# `make fuzz` links libFuzzer instead, to look for new inputs.
 ifeq ($(FUZZ),1)
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	$(call link,$< -fsanitize=fuzzer)

@@ -2,12 +2,30 @@
 /* L4 flows: read only, the kernel programs write them. */
 #include "maps/access/maps.h"
 
+#include <bpf/bpf.h>
+
 #include "maps/access/walk.h"
 
 struct flows_walk {
 	int (*each)(void *ctx, const struct flow_key *key, const struct nat_flow *flow);
 	void *ctx;
 };
+
+static int flows_fd(const struct maps *maps, bool reverse)
+{
+	return maps->fds[reverse ? MAP_NAT_REV : MAP_NAT_FWD];
+}
+
+int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,
+		 struct nat_flow *ret_flow)
+{
+	struct nat_flow flow;
+	int err = bpf_map_lookup_elem(flows_fd(maps, reverse), key, &flow);
+
+	if (!err)
+		*ret_flow = flow;
+	return err;
+}
 
 static int flow_visit(void *ctx, const void *key, const void *value)
 {
@@ -22,6 +40,6 @@ int flows_each(const struct maps *maps, bool reverse,
 {
 	struct flows_walk walk = {each, ctx};
 
-	return walk_hash(maps->fds[reverse ? MAP_NAT_REV : MAP_NAT_FWD], sizeof(struct flow_key),
-			 sizeof(struct nat_flow), NAT_FLOWS_MAX, flow_visit, &walk);
+	return walk_hash(flows_fd(maps, reverse), sizeof(struct flow_key), sizeof(struct nat_flow),
+			 NAT_FLOWS_MAX, flow_visit, &walk);
 }

@@ -29,7 +29,7 @@
 	     offsetof(struct maps, member))
 
 static const struct map_spec specs[MAP_ID_COUNT] = {
-	PLAIN(MAP_CONTRACT, BPF_MAP_TYPE_ARRAY, uint32_t, struct contract, 1, 0),
+	PLAIN(MAP_CONTRACT, BPF_MAP_TYPE_ARRAY, uint32_t, struct contract, 1, BY(MAPS_LOADER)),
 	PLAIN(MAP_VIPS, BPF_MAP_TYPE_HASH, struct vip_key, struct vip, VIPS_MAX,
 	      CONTROLLER_AND_OPERATOR),
 	MAPPED(MAP_POOLS, struct pool, POOLS_MAX, CONTROLLER_AND_OPERATOR, pools),
@@ -46,7 +46,8 @@ static const struct map_spec specs[MAP_ID_COUNT] = {
 	      0),
 	PLAIN(MAP_NAT_REV, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX,
 	      0),
-	KEPT(MAP_DEVICES, BPF_MAP_TYPE_DEVMAP_HASH, struct bpf_devmap_val, DEVICES_MAX, 0),
+	KEPT(MAP_DEVICES, BPF_MAP_TYPE_DEVMAP_HASH, struct bpf_devmap_val, DEVICES_MAX,
+	     BY(MAPS_LOADER)),
 	KEPT(MAP_LISTENERS, BPF_MAP_TYPE_SOCKMAP, uint64_t, LISTENERS_MAX, BY(MAPS_WORKER)),
 	PLAIN(MAP_VERDICTS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, VERDICT_COUNT, 0),
 	PLAIN(MAP_VIP_STATS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, VIPS_MAX, 0),

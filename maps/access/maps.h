@@ -30,6 +30,7 @@ enum maps_role {
 	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings */
 	MAPS_WORKER, /* may write inflight and listeners */
 	MAPS_OPERATOR, /* may write admin; vips, pools, endpoints, rings of the operator's */
+	MAPS_LOADER, /* may write contract and devices */
 };
 
 struct maps {
@@ -83,6 +84,10 @@ int rings_get(const struct maps *maps, uint32_t pool, struct ring_slot **ret_slo
 	      uint32_t *ret_size);
 
 /* ---- flows ---- */
+/* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
+ * it.  -ENOENT: no such flow. */
+int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,
+		 struct nat_flow *ret_flow);
 /* Every entry of nat_fwd (reverse = false) or nat_rev. */
 int flows_each(const struct maps *maps, bool reverse,
 	       int (*each)(void *ctx, const struct flow_key *key, const struct nat_flow *flow),
@@ -104,6 +109,14 @@ int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
  * role is MAPS_OPERATOR. */
 int admin_put(const struct maps *maps, uint32_t slot, const struct admin *admin);
 
+/* ---- contract and devices (loader) ---- */
+/* Into a map that may not be pinned yet, hence the bare descriptor. */
+int contract_put(int contract_fd, const struct contract *contract);
+/* A device that XDP may send by.  The kernel forgets it when it goes away. */
+int devices_put(const struct maps *maps, uint32_t ifindex);
+/* -ENOENT: not there. */
+int devices_remove(const struct maps *maps, uint32_t ifindex);
+
 /* ---- what the records mean together ---- */
 
 enum endpoint_use {
@@ -113,6 +126,15 @@ enum endpoint_use {
 	ENDPOINT_DOWN, /* health DOWN */
 	ENDPOINT_MAINT, /* the operator took it out */
 };
+
+/* What counts as said of the endpoint now: sentences about another generation of
+ * the id do not.  Below ENDPOINTS_MAX and CLUSTERS_MAX; a state we do not know is
+ * MAINT. */
+enum admin_state endpoint_admin(const struct maps *maps, uint32_t id);
+enum admin_state cluster_admin(const struct maps *maps, uint32_t cluster);
+/* Zeroed (UNKNOWN, never sampled) when the record is of another generation. */
+struct health endpoint_health(const struct maps *maps, uint32_t id);
+struct load endpoint_load(const struct maps *maps, uint32_t id);
 
 /* The truth table over admin (endpoint's and cluster's) and health; UNKNOWN
  * health is usable.  `generation` 0: any. */

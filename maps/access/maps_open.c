@@ -232,7 +232,8 @@ int maps_open(const struct instance *instance, enum maps_role role, struct maps 
 
 	if (!maps)
 		return log_error(-ENOMEM, "%s: out of memory", instance->pin_dir);
-	err = pin_open(instance, MAP_CONTRACT, false, &maps->fds[MAP_CONTRACT]);
+	err = pin_open(instance, MAP_CONTRACT, map_spec_writable(map_spec_of(MAP_CONTRACT), role),
+		       &maps->fds[MAP_CONTRACT]);
 	if (err)
 		return err;
 	err = contract_read(instance, maps->fds[MAP_CONTRACT], &maps->contract);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Rings: built aside as a new inner array, swapped in with one write.  Packets
- * in flight finish on the array they looked up. */
+ * in flight finish on the array they looked up.  Rows are read and written in
+ * one batch: a large ring has 65537 of them. */
 #include "maps/access/maps.h"
 
 #include <errno.h>
@@ -28,10 +29,37 @@ static int inner_open(const struct maps *maps, uint32_t pool, int *ret_fd)
 	return 0;
 }
 
+static int rows_write(int inner, const struct ring_slot *slots, uint32_t count)
+{
+	_cleanup_free_ uint32_t *rows = calloc(count, sizeof(*rows));
+
+	if (!rows)
+		return -ENOMEM;
+	for (uint32_t row = 0; row < count; row++)
+		rows[row] = row;
+	return bpf_map_update_batch(inner, rows, slots, &count, NULL);
+}
+
+/* -EPROTO: fewer than there should be. */
+static int rows_read(int inner, struct ring_slot *slots, uint32_t count)
+{
+	_cleanup_free_ uint32_t *rows = calloc(count, sizeof(*rows));
+	uint32_t got = count, token = 0;
+	int err;
+
+	if (!rows)
+		return -ENOMEM;
+	err = bpf_map_lookup_batch(inner, NULL, &token, rows, slots, &got, NULL);
+	if (err && err != -ENOENT) /* -ENOENT: these were all */
+		return err;
+	return got == count ? 0 : -EPROTO;
+}
+
 int rings_put(const struct maps *maps, uint32_t pool, const struct ring_slot *slots, uint32_t size)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
 	_cleanup_close_ int inner = -1;
+	int err;
 
 	if (pool >= POOLS_MAX || size == 0 || slots[0].size != size)
 		return -EINVAL;
@@ -44,12 +72,9 @@ int rings_put(const struct maps *maps, uint32_t pool, const struct ring_slot *sl
 			       sizeof(struct ring_slot), size + 1, &options);
 	if (inner < 0)
 		return inner;
-	for (uint32_t row = 0; row <= size; row++) {
-		int err = bpf_map_update_elem(inner, &row, &slots[row], BPF_ANY);
-
-		if (err)
-			return err;
-	}
+	err = rows_write(inner, slots, size + 1);
+	if (err)
+		return err;
 	return bpf_map_update_elem(maps->fds[MAP_RINGS], &pool, &inner, BPF_ANY);
 }
 
@@ -78,11 +103,9 @@ int rings_get(const struct maps *maps, uint32_t pool, struct ring_slot **ret_slo
 	slots = calloc(info.max_entries, sizeof(*slots));
 	if (!slots)
 		return -ENOMEM;
-	for (uint32_t row = 0; row < info.max_entries; row++) {
-		err = bpf_map_lookup_elem(inner, &row, &slots[row]);
-		if (err)
-			return err;
-	}
+	err = rows_read(inner, slots, info.max_entries);
+	if (err)
+		return err;
 	if (slots[0].size != info.max_entries - 1)
 		return -EPROTO;
 	*ret_size = slots[0].size;

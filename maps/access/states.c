@@ -10,39 +10,67 @@
 
 #include "userspace/base/cleanup.h"
 
-static uint8_t stricter(uint8_t a, uint8_t b)
+static uint32_t generation_of(const struct maps *maps, uint32_t id)
 {
-	return a > b ? a : b;
+	return __atomic_load_n(&maps->endpoints[id].generation, __ATOMIC_RELAXED);
 }
 
-/* The stricter of the endpoint's and its cluster's; names no state we know: out. */
-static enum admin_state admin_of(const struct maps *maps, uint32_t id, uint32_t generation)
+static enum admin_state admin_at(const struct maps *maps, uint32_t slot, uint32_t generation)
 {
-	const struct admin *own = &maps->admin[id];
-	uint32_t cluster = maps->endpoints[id].cluster;
-	uint8_t state = ADMIN_READY;
+	const struct admin *said = &maps->admin[slot];
 
-	if (__atomic_load_n(&own->generation, __ATOMIC_RELAXED) == generation)
-		state = own->state;
+	if (__atomic_load_n(&said->generation, __ATOMIC_RELAXED) != generation)
+		return ADMIN_READY;
+	return said->state < ADMIN_COUNT ? (enum admin_state)said->state : ADMIN_MAINT;
+}
+
+enum admin_state endpoint_admin(const struct maps *maps, uint32_t id)
+{
+	return admin_at(maps, id, generation_of(maps, id));
+}
+
+enum admin_state cluster_admin(const struct maps *maps, uint32_t cluster)
+{
+	return admin_at(maps, ADMIN_CLUSTER_BASE + cluster, 0);
+}
+
+struct health endpoint_health(const struct maps *maps, uint32_t id)
+{
+	struct health seen = maps->health[id];
+
+	return seen.generation == generation_of(maps, id) ? seen : (struct health){0};
+}
+
+struct load endpoint_load(const struct maps *maps, uint32_t id)
+{
+	struct load sample = maps->load[id];
+
+	return sample.generation == generation_of(maps, id) ? sample : (struct load){0};
+}
+
+/* The stricter of the endpoint's and its cluster's. */
+static enum admin_state admin_of(const struct maps *maps, uint32_t id)
+{
+	uint32_t cluster = maps->endpoints[id].cluster;
+	enum admin_state own = endpoint_admin(maps, id), whole = ADMIN_READY;
+
 	if (cluster < CLUSTERS_MAX)
-		state = stricter(state, maps->admin[ADMIN_CLUSTER_BASE + cluster].state);
-	return state < ADMIN_COUNT ? (enum admin_state)state : ADMIN_MAINT;
+		whole = cluster_admin(maps, cluster);
+	return own > whole ? own : whole;
 }
 
 enum endpoint_use endpoint_use(const struct maps *maps, uint32_t id, uint32_t generation)
 {
 	enum admin_state wanted;
-	uint32_t now;
 
 	if (id >= ENDPOINTS_MAX || maps->endpoints[id].way == WAY_NONE)
 		return ENDPOINT_FREE;
-	now = __atomic_load_n(&maps->endpoints[id].generation, __ATOMIC_RELAXED);
-	if (generation && generation != now)
+	if (generation && generation != generation_of(maps, id))
 		return ENDPOINT_FREE;
-	wanted = admin_of(maps, id, now);
+	wanted = admin_of(maps, id);
 	if (wanted == ADMIN_MAINT)
 		return ENDPOINT_MAINT;
-	if (maps->health[id].generation == now && maps->health[id].state == HEALTH_DOWN)
+	if (endpoint_health(maps, id).state == HEALTH_DOWN)
 		return ENDPOINT_DOWN;
 	return wanted == ADMIN_DRAIN ? ENDPOINT_DRAINING : ENDPOINT_USABLE;
 }

@@ -211,7 +211,7 @@ lab_gateway_up() {
 
 lab_endpoints_up() {
 	lab_ctl --json show endpoints 2>/dev/null |
-		jq -r '[.. | objects | select(.health? // "" | ascii_downcase == "up")] | length' 2>/dev/null ||
+		jq '[.[] | select(.health == "UP")] | length' 2>/dev/null ||
 		echo 0
 }
 
@@ -257,6 +257,25 @@ lab_wait_ready() {
 	return 1
 }
 
+# lab_supervise: starts the controller and the proxy again when they have ended, as systemd would.
+# A file NAME.hold keeps one from it.  Fails after too many starts in a row.
+lab_starts=0
+lab_started_at=0
+lab_supervise() {
+	local name
+
+	for name in controller proxy; do
+		[ ! -e "$lab_dir/$name.hold" ] || continue
+		! kill -0 "$(lab_pid $name)" 2>/dev/null || continue
+		[ $((SECONDS - lab_started_at)) -lt 10 ] || lab_starts=0
+		lab_starts=$((lab_starts + 1))
+		lab_started_at=$SECONDS
+		[ $lab_starts -le 5 ] || return 1
+		lab_log "sluice-$name has ended; starting it again"
+		"lab_${name}_start"
+	done
+}
+
 lab_report_failure() {
 	local log
 
@@ -274,6 +293,7 @@ lab_report_failure() {
 lab_up() {
 	lab_config=${SLUICE_LAB_CONFIG:-$LAB_EXAMPLE}
 	mkdir -p "$lab_dir"
+	echo "$lab_config" >"$lab_dir/config"
 	: >"$lab_dir/pods"
 	lab_topology_up 2>"$lab_dir/topology.log" || {
 		lab_report_failure "the namespaces: $(tail -n 1 "$lab_dir/topology.log")"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Chunks of at least 16 KiB, each filled from its front; what does not fit gets
- * a chunk of its own size. */
+/* Chunks, each filled from its front and twice as large as the one before, from
+ * 512 bytes to 64 KiB: many small arenas stay small, large ones need few calls.
+ * What does not fit gets a chunk of its own size. */
 #include "userspace/base/arena.h"
 
 #include <stdarg.h>
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES 16384
+#define CHUNK_BYTES_MIN 512
+#define CHUNK_BYTES_MAX 65536
 #define ALIGN 16
 
 struct arena_chunk {
@@ -21,9 +23,14 @@ struct arena_chunk {
 
 static struct arena_chunk *chunk_add(struct arena *arena, size_t bytes)
 {
-	size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
-	struct arena_chunk *chunk = calloc(1, sizeof(*chunk) + size);
+	size_t size = arena->chunks ? arena->chunks->size * 2 : CHUNK_BYTES_MIN;
+	struct arena_chunk *chunk;
 
+	if (size > CHUNK_BYTES_MAX)
+		size = CHUNK_BYTES_MAX;
+	if (size < bytes)
+		size = bytes;
+	chunk = calloc(1, sizeof(*chunk) + size);
 	if (!chunk)
 		return NULL;
 	chunk->size = size;

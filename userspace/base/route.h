@@ -15,6 +15,8 @@
 #include "maps/layout/types.h"
 
 #define ROUTE_TIMEOUT_OFF UINT32_MAX
+#define ROUTES_MAX 16384
+#define ROUTE_LISTENERS_MAX 1024
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -73,8 +75,8 @@ struct snapshot_rule {
 	size_t backend_count;
 	struct snapshot_backend *backends;
 	uint32_t weight_sum; /* reading fills it in; not in the file */
-	uint32_t request_timeout_ms; /* 0: the proxy's default */
-	uint32_t backend_timeout_ms;
+	uint32_t request_timeout_ms; /* 0: the proxy's default; ROUTE_TIMEOUT_OFF: none */
+	uint32_t backend_timeout_ms; /* the same, for one attempt */
 };
 
 struct snapshot_route {

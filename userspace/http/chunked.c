@@ -141,6 +141,8 @@ enum http_parse http_chunked_decode(struct http_chunked *chunked, const char *da
 
 		if (why) {
 			*ret_why = why;
+			*ret_used = i;
+			*ret_payload = payload;
 			return HTTP_PARSE_BAD;
 		}
 		i++;

@@ -60,6 +60,7 @@ static struct http_span target_authority(struct http_span target)
 /* The four forms of RFC 9112, 3.2 */
 static struct http_refusal target_check(struct http_span method, struct http_span target)
 {
+	struct http_span authority, after;
 	size_t i;
 
 	for (i = 0; i < target.length; i++)
@@ -73,9 +74,13 @@ static struct http_refusal target_check(struct http_span method, struct http_spa
 		return ACCEPT;
 	if (http_span_equal(target, "*") && http_span_equal(method, "OPTIONS"))
 		return ACCEPT;
-	if (target_authority(target).length)
-		return ACCEPT;
-	return REFUSE(400, "the request target is neither a path nor an http URL");
+	authority = target_authority(target);
+	if (!authority.length)
+		return REFUSE(400, "the request target is neither a path nor an http URL");
+	after = skip(target, (size_t)(authority.data + authority.length - target.data));
+	if (after.length && after.data[0] == '?') /* whose path begins where? */
+		return REFUSE(400, "the request target is a URL with a query and no path");
+	return ACCEPT;
 }
 
 static struct http_refusal request_line_parse(struct http_span line, struct http_head *head)

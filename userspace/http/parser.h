@@ -79,7 +79,8 @@ void http_parser_no_body(struct http_parser *parser);
  * (framing and payload), *ret_payload may be empty.  INCOMPLETE: go on with the
  * rest, or with more bytes.  COMPLETE: the message ended, perhaps with this
  * payload; bytes after *ret_used belong to the next one.  Also returns COMPLETE
- * at once, using 0 bytes, for a message without body.  BAD: no payload. */
+ * at once, using 0 bytes, for a message without body.  BAD: no payload; the bytes
+ * before the bad one are used. */
 enum http_parse http_parser_body(struct http_parser *parser, const char *data, size_t length,
 				 size_t *ret_used, struct http_span *ret_payload);
 

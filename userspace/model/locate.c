@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One table of paths.  Rows marked `anywhere` also match behind a prefix, as
  * gateways and vendors put the OpenAI API below paths of their own
- * (/team/v1/chat/completions); the others match only whole.
+ * (/team/v1/chat/completions).  Blocked ones also match what lies below them
+ * (vLLM serves its metrics at /metrics/ too).  The others match only whole.
  *
  * Multipart forms, gRPC messages and models in the path are not read yet: such
  * requests are MODEL_PLACE_NONE and can be routed by path.
@@ -164,6 +165,9 @@ static bool row_matches(const struct row *row, const char *method, size_t method
 	if (row->method &&
 	    (method_length != strlen(row->method) || memcmp(method, row->method, method_length)))
 		return false;
+	if (row->place == MODEL_PLACE_BLOCKED)
+		return length >= row_length && !memcmp(path, row->path, row_length) &&
+		       (length == row_length || path[row_length] == '/');
 	if (length < row_length || memcmp(path + length - row_length, row->path, row_length))
 		return false;
 	return length == row_length || (row->anywhere && is_prefix(path, length - row_length));

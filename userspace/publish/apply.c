@@ -194,6 +194,17 @@ static void first_error(int *first, int err)
 		*first = err;
 }
 
+int apply_addresses(const struct maps *maps, const struct plan *plan, const struct apply_view *view)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < plan->vip_count; i++) {
+		if (plan->vips[i].key.port)
+			first_error(&err, vip_store(maps, plan, view, i));
+	}
+	return err;
+}
+
 int apply_plan(const struct maps *maps, const struct plan *plan, const struct apply_view *view,
 	       const struct snapshot *snapshot, const char *snapshot_path)
 {
@@ -203,10 +214,7 @@ int apply_plan(const struct maps *maps, const struct plan *plan, const struct ap
 	err = snapshot_write(snapshot, snapshot_path);
 	if (err)
 		return err;
-	for (size_t i = 0; i < plan->vip_count; i++) {
-		if (plan->vips[i].key.port)
-			first_error(&err, vip_store(maps, plan, view, i));
-	}
+	err = apply_addresses(maps, plan, view);
 	for (size_t i = 0; i < plan->gone_vip_count; i++)
 		first_error(&err, vip_remove(maps, plan, &plan->gone_vips[i]));
 	records_remove(maps, plan);

@@ -28,4 +28,8 @@ void apply_view_deinit(struct apply_view *view);
 int apply_plan(const struct maps *maps, const struct plan *plan, const struct apply_view *view,
 	       const struct snapshot *snapshot, const char *snapshot_path);
 
+/* Only sees to it that VIPs of the plan are local addresses still. */
+int apply_addresses(const struct maps *maps, const struct plan *plan,
+		    const struct apply_view *view);
+
 #endif

@@ -21,8 +21,6 @@
 
 #define SNAPSHOT_VERSION 1
 #define SNAPSHOT_BYTES_MAX (64u << 20)
-#define SNAPSHOT_LISTENERS_MAX 1024
-#define SNAPSHOT_ROUTES_MAX 16384
 
 struct snapshot_listener {
 	const char *gateway; /* "namespace/name" */

@@ -67,9 +67,9 @@ struct desired_health {
 /* A target of routes: an InferencePool or Service of the config cluster, or the
  * union of the InferencePools of that namespace and name that target clusters
  * export.  InferencePoolImport and GCPInferencePoolImport of one name are one
- * pool.  By name, then kind. */
+ * pool.  By namespace, name, kind. */
 struct desired_pool {
-	const char *name; /* "namespace/name" */
+	const char *name; /* "namespace/name", of a Service "namespace/name:port" */
 	const char *kind; /* InferencePool, InferencePoolImport, GCPInferencePoolImport, Service */
 	size_t endpoint_count;
 	uint32_t *endpoints; /* indexes into desired.endpoints, rising */

@@ -4,6 +4,7 @@
 #ifndef SLUICE_SOURCES_SOURCE_SET_H
 #define SLUICE_SOURCES_SOURCE_SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct desired;
@@ -31,6 +32,14 @@ static inline void source_set_closep(struct source_set **set)
 {
 	source_set_close(*set);
 }
+
+/* Looks at all folders now instead of waiting for an event, and calls `changed`
+ * when something differs. */
+void source_set_scan(struct source_set *set);
+
+/* A file or an object of now is refused (what was wrong is logged at the next
+ * resolve); its last good form is in use where this set has seen one. */
+bool source_set_has_errors(const struct source_set *set);
 
 /* The desired state of now, the caller's to free.  Logs messages that the last
  * resolve did not give.  -ENOMEM. */

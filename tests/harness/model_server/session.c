@@ -44,6 +44,7 @@ struct session {
 	struct session *next, **link; /* of server->sessions */
 	int fd;
 	bool admin;
+	bool shut; /* our sending side */
 	struct watch watch;
 	struct timer idle;
 	enum phase phase;
@@ -144,8 +145,9 @@ static bool session_flush(struct session *session)
 		session_close(session);
 		return false;
 	}
-	if (session->phase == PHASE_CLOSING && !blocked && !timer_is_armed(&session->idle)) {
+	if (session->phase == PHASE_CLOSING && !blocked && !session->shut) {
 		/* closing with unread bytes would be a reset, and the peer might lose the answer */
+		session->shut = true;
 		shutdown(session->fd, SHUT_WR);
 		loop_timer_after(session->server->loop, &session->idle, LINGER_NS);
 	}

@@ -119,6 +119,7 @@ static const struct bad_case bad_heads[] = {
 	BAD("path without slash", "GET v1/models HTTP/1.1\r\n", 400, "neither a path"),
 	BAD("ftp target", "GET ftp://a/ HTTP/1.1\r\n", 400, "neither a path"),
 	BAD("http target without host", "GET http:///x HTTP/1.1\r\n", 400, "neither a path"),
+	BAD("http target with a query and no path", "GET http://a?/x HTTP/1.1\r\n", 400, "no path"),
 	BAD("fragment in the target", "GET /#a HTTP/1.1\r\n", 400, "forbidden character"),
 	BAD("control character in the target", "GET /\x01 HTTP/1.1\r\n", 400, "forbidden"),
 	BAD("high byte in the target", "GET /\xe9 HTTP/1.1\r\n", 400, "forbidden character"),
@@ -452,6 +453,25 @@ static void chunked_overhead_without_payload_is_bounded(void **state)
 	assert_non_null(strstr(parser.why, "too long"));
 }
 
+static void the_bytes_before_a_bad_one_are_used(void **state)
+{
+	static const char bytes[] = "1\r\na\r\nxyz";
+	struct http_parser parser;
+	struct http_head head;
+	struct http_span payload;
+	size_t used;
+
+	(void)state;
+	parse_head(&parser, HTTP_REQUEST_MESSAGE, CHUNKED, &head);
+	assert_int_equal(http_parser_body(&parser, bytes, sizeof(bytes) - 1, &used, &payload),
+			 HTTP_PARSE_INCOMPLETE);
+	assert_int_equal(used, 4);
+	assert_int_equal(http_parser_body(&parser, bytes + 4, sizeof(bytes) - 5, &used, &payload),
+			 HTTP_PARSE_BAD);
+	assert_int_equal(used, 2);
+	assert_int_equal(payload.length, 0);
+}
+
 static void eof_inside_a_head_is_an_error(void **state)
 {
 	struct http_parser parser;
@@ -484,6 +504,7 @@ int main(void)
 		cmocka_unit_test(bodies_end_where_their_framing_says_however_they_are_cut),
 		cmocka_unit_test(keep_alive_of_an_answer_needs_a_known_end),
 		cmocka_unit_test(chunked_overhead_without_payload_is_bounded),
+		cmocka_unit_test(the_bytes_before_a_bad_one_are_used),
 		cmocka_unit_test(eof_inside_a_head_is_an_error),
 		cmocka_unit_test(list_tokens_are_compared_whole),
 	};

@@ -73,6 +73,9 @@ static void servers_own_switches_are_blocked_for_every_method(void **state)
 	assert_int_equal(place("GET", "/metrics"), MODEL_PLACE_BLOCKED);
 	assert_int_equal(place("POST", "/sleep?level=1"), MODEL_PLACE_BLOCKED);
 	assert_int_equal(place("PUT", "/v1/load_lora_adapter"), MODEL_PLACE_BLOCKED);
+	assert_int_equal(place("GET", "/metrics/"), MODEL_PLACE_BLOCKED);
+	assert_int_equal(place("GET", "/slots/0?action=save"), MODEL_PLACE_BLOCKED);
+	assert_int_equal(place("GET", "/metricsx"), MODEL_PLACE_NONE);
 }
 
 static void paths_longer_than_the_buffer_are_nothing(void **state)

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Last stage: every exit is counted once, by name, and now and then reported.
+ *
+ * The mark is what XDP tells TC of a packet it passes on: metadata in front of
+ * the frame.  It carries the device, because a packet may meet a TC program
+ * again on a VLAN or bridge on top.  Where a driver has no room for metadata
+ * XDP counts nothing and TC, finding no mark, judges the packet itself: counted
+ * once either way.
+ */
+#ifndef SLUICE_BPF_STAGE_VERDICT_H
+#define SLUICE_BPF_STAGE_VERDICT_H
+
+#include "bpf/maps.h"
+#include "bpf/stage/packet.h"
+
+/* One of so many packets is reported to `events`; 0: none.  Set at load. */
+const volatile __u32 event_interval = 0;
+
+#define MARK_MAGIC 0x536c5563u
+
+struct mark {
+	__u32 magic;
+	__u32 ifindex;
+	__u32 verdict; /* VERDICT_TO_TC: not judged yet */
+};
+
+static __always_inline void traffic_add(struct traffic *traffic, const struct packet *p)
+{
+	if (!traffic)
+		return;
+	traffic->packets += p->count;
+	traffic->bytes += p->bytes;
+}
+
+static __always_inline void event_report(const struct packet *p, __u32 verdict)
+{
+	struct event *event;
+
+	if (event_interval == 0 || bpf_get_prandom_u32() % event_interval)
+		return;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event)
+		return;
+	event->at = bpf_ktime_get_ns();
+	event->src = p->key.src;
+	event->dst = p->key.dst;
+	event->src_port = p->key.src_port;
+	event->dst_port = p->key.dst_port;
+	event->proto = p->key.proto;
+	event->verdict = verdict;
+	event->pad = 0;
+	event->endpoint = p->endpoint;
+	event->ifindex = p->ifindex;
+	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void passive_note(const struct packet *p, __u32 verdict)
+{
+	__u32 id = p->endpoint;
+	struct passive *passive_ = bpf_map_lookup_elem(&passive, &id);
+
+	if (!passive_)
+		return;
+	if (verdict == VERDICT_FORWARDED) {
+		if (packet_is_syn(p))
+			passive_->syns++;
+		return;
+	}
+	passive_->seen_at = bpf_ktime_get_ns();
+	if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		passive_->synacks++;
+	if (p->tcp_flags & TCP_RST)
+		passive_->resets++;
+}
+
+static __always_inline void verdict_count(const struct packet *p, __u32 verdict)
+{
+	__u32 vip = p->vip, endpoint = p->endpoint;
+
+	traffic_add(bpf_map_lookup_elem(&verdicts, &verdict), p);
+	if (vip != VIP_NONE && !p->is_answer && verdict != VERDICT_TO_TC)
+		traffic_add(bpf_map_lookup_elem(&vip_stats, &vip), p);
+	if (verdict == VERDICT_FORWARDED)
+		traffic_add(bpf_map_lookup_elem(&ep_stats, &endpoint), p);
+	if (verdict == VERDICT_FORWARDED || verdict == VERDICT_RETURNED)
+		passive_note(p, verdict);
+	event_report(p, verdict);
+}
+
+static __always_inline bool verdict_is_drop(__u32 verdict)
+{
+	switch (verdict) {
+#define X(id, name, text, drop)                                                                    \
+	case id: return drop;
+		VERDICT_LIST(X)
+#undef X
+	}
+	return true;
+}
+
+#endif

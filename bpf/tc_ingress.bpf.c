@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* TC ingress at every device of the gateway: what XDP cannot take.
+ *
+ * That is: devices without native XDP; next hops whose neighbour must be
+ * resolved first or whose device has no native XDP; packets that are merged or
+ * whose checksums are unfinished.  What XDP has judged carries its mark and is
+ * neither counted nor touched again.  The stages are XDP's; rewriting goes
+ * through helpers that know the checksum's state, and bpf_redirect_neigh sends
+ * by the kernel's own neighbour table, which resolves and keeps it fresh.
+ */
+#include <linux/pkt_cls.h>
+
+#include "bpf/maps.h"
+#include "bpf/stage/packet.h"
+#include "bpf/stage/parse.h"
+#include "bpf/stage/rewrite_skb.h"
+#include "bpf/stage/route.h"
+#include "bpf/stage/snat.h"
+#include "bpf/stage/steer.h"
+#include "bpf/stage/verdict.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define TC_PASS TC_ACT_UNSPEC /* TCX_NEXT: other programs have their turn */
+#define HEADERS_MAX 128 /* what parsing may want in the linear part */
+
+/* XDP's verdict on this packet, taken off so that no other TC program of ours,
+ * in this gateway or the next, reads it again; VERDICT_TO_TC without a mark. */
+static __always_inline __u32 mark_take(struct __sk_buff *skb)
+{
+	struct mark *mark = (void *)(long)skb->data_meta;
+	bool is_ours;
+
+	if ((void *)(mark + 1) > (void *)(long)skb->data || mark->magic != MARK_MAGIC)
+		return VERDICT_TO_TC;
+	is_ours = mark->ifindex == skb->ifindex;
+	mark->magic = 0;
+	return is_ours ? mark->verdict : VERDICT_TO_TC;
+}
+
+static __always_inline int verdict_out(const struct packet *p, __u32 verdict)
+{
+	verdict_count(p, verdict);
+	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
+}
+
+static __always_inline int parse_skb(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 wanted = skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX;
+
+	if (skb->vlan_present) /* the tag is not in the frame: a VLAN device's packet */
+		return VERDICT_NOT_IP;
+	/* failure shows as short headers */
+	if ((void *)(long)skb->data + wanted > (void *)(long)skb->data_end)
+		bpf_skb_pull_data(skb, wanted);
+	return parse_packet(p, (void *)(long)skb->data, (void *)(long)skb->data_end);
+}
+
+static __always_inline int send(const struct packet *p, const struct route *route)
+{
+	struct bpf_redir_neigh via = {.nh_family = route->via_ipv6 ? AF_INET6 : AF_INET};
+
+	if (route->via_ipv6)
+		__builtin_memcpy(via.ipv6_nh, &route->via, sizeof(via.ipv6_nh));
+	else
+		via.ipv4_nh = route->via.words[3];
+	verdict_count(p, p->is_answer ? VERDICT_RETURNED : VERDICT_FORWARDED);
+	return bpf_redirect_neigh(route->ifindex, &via, sizeof(via), 0);
+}
+
+SEC("tc")
+int tc_ingress(struct __sk_buff *skb)
+{
+	struct packet packet = {
+		.ifindex = skb->ifindex,
+		.frame_bytes = skb->len,
+		.count = skb->gso_segs ? skb->gso_segs : 1,
+		.vip = VIP_NONE,
+		.endpoint = ENDPOINT_NONE,
+	};
+	const struct contract *contract_ = contract_get();
+	struct route route = {};
+	struct nat_flow *flow;
+	__u64 now = bpf_ktime_get_ns();
+	int stage;
+
+	if (!contract_ || mark_take(skb) != VERDICT_TO_TC)
+		return TC_PASS;
+	stage = parse_skb(skb, &packet);
+	if (stage == STAGE_NEXT)
+		stage = steer_packet(&packet, contract_, now, &flow);
+	if (stage != STAGE_NEXT)
+		return verdict_out(&packet, stage);
+
+	stage = route_find(skb, &packet, 0, &route);
+	if (stage == ROUTE_NO_NEIGHBOUR)
+		stage = STAGE_NEXT;
+	if (stage == STAGE_NEXT && !flow)
+		stage = flow_store(&packet, contract_, now);
+	if (stage == STAGE_NEXT)
+		stage = rewrite_skb(skb, &packet);
+	if (stage != STAGE_NEXT)
+		return verdict_out(&packet, stage);
+	if (flow)
+		flow_touch(&packet, flow, now);
+	return send(&packet, &route);
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* sluice-loader attach and detach: the programs at devices and namespace.
+ *
+ * Order at attaching: sk_lookup, then TC, then XDP, then the device joins the
+ * map that XDP sends by, so that whatever a program leaves to the next one
+ * finds it there; detaching goes the other way round.  Every step that is done
+ * already is left alone, so an interrupted attach is completed by repeating it. */
+#include "loader/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loader/device.h"
+#include "loader/hook.h"
+#include "loader/netns.h"
+#include "loader/objects.h"
+#include "loader/pin.h"
+#include "maps/access/maps.h"
+#include "userspace/base/address.h"
+#include "userspace/base/cleanup.h"
+#include "userspace/base/log.h"
+
+struct attaching {
+	const struct loader *loader;
+	struct pin_dirs dirs;
+	struct maps *maps;
+	const char *device;
+	uint32_t ifindex;
+};
+
+/* An attached hook; a record of one that died with its device is removed. */
+static bool hook_is_live(const struct pin_dirs *dirs, enum hook_kind kind, const char *device)
+{
+	struct hook hook;
+
+	if (hook_find(dirs, kind, device, &hook) < 0)
+		return false;
+	if (kind == HOOK_SK_LOOKUP ? hook.netns != 0 : hook.ifindex && hook.program_id)
+		return true;
+	hook_detach(dirs, &hook);
+	return false;
+}
+
+static int hook_put(const struct attaching *at, enum hook_kind kind)
+{
+	_cleanup_close_ int program = -1;
+	int err;
+
+	if (hook_is_live(&at->dirs, kind, at->device))
+		return 0;
+	err = program_open(&at->dirs, hook_program(kind), &program);
+	if (err)
+		return err;
+	return hook_attach(&at->dirs, kind, at->device, at->ifindex, program);
+}
+
+static int namespace_attach(const struct attaching *device)
+{
+	struct attaching at = *device;
+	struct hook hook;
+	int err;
+
+	at.device = HOOK_NETNS;
+	at.ifindex = 0;
+	if (hook_find(&at.dirs, HOOK_SK_LOOKUP, HOOK_NETNS, &hook) == 0 && hook.netns &&
+	    hook.netns != netns_own())
+		return log_error(
+			-EXDEV,
+			"instance %s: is attached in another network namespace (inode %llu); "
+			"one instance serves one namespace, use another --instance here",
+			at.loader->instance.name, (unsigned long long)hook.netns);
+	err = hook_put(&at, HOOK_SK_LOOKUP);
+	if (err)
+		return log_error(err, "sk_lookup: cannot attach to this network namespace (%s)",
+				 strerror(-err));
+	return 0;
+}
+
+static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
+{
+	int err;
+
+	for (enum hook_kind kind = HOOK_TCX; kind <= HOOK_CLSACT_OWN; kind++) {
+		if (hook_is_live(&at->dirs, kind, at->device)) {
+			*ret_kind = kind;
+			return 0;
+		}
+	}
+	*ret_kind = HOOK_TCX;
+	err = hook_put(at, HOOK_TCX);
+	if (err == -EINVAL) { /* before 6.6 */
+		*ret_kind = HOOK_CLSACT;
+		err = hook_put(at, HOOK_CLSACT);
+	}
+	if (err)
+		return log_error(err, "%s: cannot attach the TC program as %s (%s)", at->device,
+				 hook_text(*ret_kind), strerror(-err));
+	return 0;
+}
+
+static int xdp_refuse(const struct attaching *at, enum hook_kind kind, int err)
+{
+	uint32_t other = device_xdp_program(at->ifindex);
+
+	if (err == -EBUSY || err == -EEXIST)
+		return log_error(
+			err,
+			"%s: another XDP program is attached (id %u, %s); see 'bpftool prog "
+			"show id %u', detach it, or use --mode tc",
+			at->device, other, strerror(-err), other);
+	if (err == -EOPNOTSUPP)
+		return log_error(
+			err, "%s: %s is not supported by this driver (EOPNOTSUPP); use --mode tc",
+			at->device, hook_text(kind));
+	return log_error(err, "%s: cannot attach %s (%s); use --mode tc to do without", at->device,
+			 hook_text(kind), strerror(-err));
+}
+
+/* *ret_attached false: not wanted, or the driver has no native XDP and the mode
+ * leaves the choice. */
+static int xdp_attach(const struct attaching *at, bool *ret_attached)
+{
+	enum attach_mode mode = at->loader->mode;
+	enum hook_kind kind = mode == ATTACH_GENERIC ? HOOK_GENERIC : HOOK_NATIVE;
+	enum hook_kind other = mode == ATTACH_GENERIC ? HOOK_NATIVE : HOOK_GENERIC;
+	int err;
+
+	*ret_attached = false;
+	if (mode != ATTACH_AUTO && hook_is_live(&at->dirs, other, at->device))
+		return log_error(-EEXIST, "%s: has %s of this instance; detach it first",
+				 at->device, hook_text(other));
+	if (mode == ATTACH_TC) {
+		if (hook_is_live(&at->dirs, HOOK_NATIVE, at->device))
+			return log_error(-EEXIST,
+					 "%s: has native XDP of this instance; detach it "
+					 "first",
+					 at->device);
+		return 0;
+	}
+	err = hook_put(at, kind);
+	if (err == -EOPNOTSUPP && mode == ATTACH_AUTO) {
+		log_info("%s: the driver has no native XDP (EOPNOTSUPP), TC alone serves it",
+			 at->device);
+		return 0;
+	}
+	if (err)
+		return xdp_refuse(at, kind, err);
+	*ret_attached = true;
+	return 0;
+}
+
+static int device_detach(const struct attaching *at, int *count)
+{
+	static const enum hook_kind order[] = {HOOK_NATIVE, HOOK_GENERIC, HOOK_TCX, HOOK_CLSACT,
+					       HOOK_CLSACT_OWN};
+
+	if (at->ifindex)
+		devices_remove(at->maps, at->ifindex);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		struct hook hook;
+		int err;
+
+		if (hook_find(&at->dirs, order[i], at->device, &hook) < 0)
+			continue;
+		err = hook_detach(&at->dirs, &hook);
+		if (err)
+			return err;
+		(*count)++;
+	}
+	return 0;
+}
+
+static int device_attach(struct attaching *at)
+{
+	const struct loader *loader = at->loader;
+	bool xdp = false;
+	enum hook_kind tc;
+	int count = 0, err;
+
+	err = device_find(at->device, &at->ifindex);
+	if (!err)
+		err = namespace_attach(at);
+	if (!err)
+		err = tc_attach(at, &tc);
+	if (err)
+		return err;
+	err = xdp_attach(at, &xdp);
+	if (!err && xdp && loader->mode != ATTACH_GENERIC)
+		err = devices_put(at->maps, at->ifindex);
+	if (err) {
+		device_detach(at, &count);
+		return err;
+	}
+	if (!address_is_zero(&at->maps->contract.snat4))
+		device_warn_forwarding(at->device, "ipv4");
+	if (!address_is_zero(&at->maps->contract.snat6))
+		device_warn_forwarding(at->device, "ipv6");
+	log_info("%s: attached %s%s%s", at->device,
+		 !xdp				  ? ""
+		 : loader->mode == ATTACH_GENERIC ? hook_text(HOOK_GENERIC)
+						  : hook_text(HOOK_NATIVE),
+		 xdp ? " and " : "", hook_text(tc));
+	return 0;
+}
+
+static int attaching_begin(const struct loader *loader, const char *verb, int word_count,
+			   struct attaching *at)
+{
+	if (word_count == 0)
+		return log_error(-EINVAL, "%s: which devices? sluice-loader %s DEV...", verb, verb);
+	at->loader = loader;
+	pin_dirs_init(&at->dirs, &loader->instance);
+	return maps_open(&loader->instance, MAPS_LOADER, &at->maps);
+}
+
+int loader_attach(const struct loader *loader, int word_count, char **words)
+{
+	struct attaching at = {0};
+	_cleanup_close_ int lock = -1;
+	int err = pin_lock(&loader->instance, &lock);
+
+	if (!err)
+		err = attaching_begin(loader, "attach", word_count, &at);
+	for (int i = 0; i < word_count && !err; i++) {
+		at.device = words[i];
+		err = device_attach(&at);
+	}
+	maps_close(at.maps);
+	return err;
+}
+
+int loader_detach(const struct loader *loader, int word_count, char **words)
+{
+	struct attaching at = {0};
+	_cleanup_close_ int lock = -1;
+	int err = pin_lock(&loader->instance, &lock);
+
+	if (!err)
+		err = attaching_begin(loader, "detach", word_count, &at);
+	for (int i = 0; i < word_count && !err; i++) {
+		int count = 0;
+
+		at.device = words[i];
+		at.ifindex = strlen(words[i]) < IF_NAMESIZE ? if_nametoindex(words[i]) : 0;
+		err = device_detach(&at, &count);
+		if (!err && count == 0)
+			err = log_error(-ENOENT, "%s: nothing of instance %s is attached there",
+					words[i], loader->instance.name);
+		else if (!err)
+			log_info("%s: detached", words[i]);
+	}
+	maps_close(at.maps);
+	return err;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The TC program on kernels without TCX (before 6.6): a filter on the clsact
+ * qdisc's ingress, known by its handle and priority. */
+#ifndef SLUICE_LOADER_CLSACT_H
+#define SLUICE_LOADER_CLSACT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Makes the qdisc.  -EEXIST: the device has one already. */
+int clsact_qdisc_make(uint32_t ifindex);
+/* Puts the filter there, in place of an older one of ours in one step. */
+int clsact_filter_put(uint32_t ifindex, int program_fd);
+/* Is our filter there?  *ret_program_id is its program's id. */
+int clsact_filter_find(uint32_t ifindex, uint32_t *ret_program_id);
+int clsact_filter_remove(uint32_t ifindex);
+/* Removes the qdisc unless somebody else has filters on it (-EBUSY). */
+int clsact_qdisc_remove(uint32_t ifindex);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sluice-loader's commands.  Each is a file; main.c only wires.
+ *
+ * Every command that changes something holds the instance's lock (pin.h), and
+ * every change is either one rename or can be repeated: a loader killed at any
+ * point leaves a state that `unload` clears and that the same command, run
+ * again, completes. */
+#ifndef SLUICE_LOADER_LOADER_H
+#define SLUICE_LOADER_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "maps/layout/types.h"
+#include "userspace/base/instance.h"
+
+enum attach_mode {
+	ATTACH_AUTO, /* native XDP, and where the driver has none, TC alone */
+	ATTACH_NATIVE, /* native XDP or an error */
+	ATTACH_TC, /* TC alone */
+	ATTACH_GENERIC, /* generic XDP, only ever on request */
+};
+
+struct loader {
+	struct instance instance;
+	bool json;
+	struct ip_addr snat4, snat6; /* all zero: none */
+	uint32_t snat_port_low, snat_port_high;
+	uint64_t ring_seed;
+	uint32_t event_interval; /* 0: no events */
+	enum attach_mode mode;
+};
+
+/* `words` are the command's arguments, devices mostly.  0 or a negative errno,
+ * logged. */
+int loader_check(const struct loader *loader, int word_count, char **words);
+int loader_load(const struct loader *loader, int word_count, char **words);
+int loader_attach(const struct loader *loader, int word_count, char **words);
+int loader_detach(const struct loader *loader, int word_count, char **words);
+int loader_upgrade(const struct loader *loader, int word_count, char **words);
+int loader_status(const struct loader *loader, int word_count, char **words);
+int loader_unload(const struct loader *loader, int word_count, char **words);
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* sluice-loader: options, then one command. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "loader/loader.h"
+#include "maps/layout/contract.h"
+#include "userspace/base/address.h"
+#include "userspace/base/cleanup.h"
+#include "userspace/base/log.h"
+#include "userspace/base/options.h"
+
+#define WORDS_MAX (DEVICES_MAX + 1) /* the command and its devices */
+#define SNAT_PORT_LOW 61000 /* above Linux's own ephemeral ports, 32768 to 60999 */
+#define SNAT_PORT_HIGH 65000
+/* Any number; gateways that agree on it agree on picks. */
+#define RING_SEED 0x5eed5eedu
+#define EVENT_INTERVAL 1000
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct loader *loader, int word_count, char **words);
+} commands[] = {
+	{"check", loader_check},   {"load", loader_load},	{"attach", loader_attach},
+	{"detach", loader_detach}, {"upgrade", loader_upgrade}, {"status", loader_status},
+	{"unload", loader_unload},
+};
+
+static bool verbose; /* libbpf's callback has no context */
+
+static int set_instance(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+
+	return instance_init(&loader->instance, value);
+}
+
+static int set_json(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+
+	(void)value;
+	loader->json = true;
+	return 0;
+}
+
+static int set_verbose(void *ctx, const char *value)
+{
+	(void)ctx;
+	(void)value;
+	verbose = true;
+	log_set_level(LOG_LEVEL_DEBUG);
+	return 0;
+}
+
+static int set_snat(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	struct ip_addr addr;
+
+	if (address_parse(value, &addr) < 0 || address_is_zero(&addr))
+		return log_error(-EINVAL, "--snat %s: not an IPv4 or IPv6 address", value);
+	*(address_is_ipv4(&addr) ? &loader->snat4 : &loader->snat6) = addr;
+	return 0;
+}
+
+static int set_snat_ports(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned low, high;
+	char end;
+
+	if (sscanf(value, "%u-%u%c", &low, &high, &end) != 2 || low < 1024 || high > 65535 ||
+	    low > high)
+		return log_error(-EINVAL, "--snat-ports %s: wants LOW-HIGH within 1024-65535",
+				 value);
+	loader->snat_port_low = low;
+	loader->snat_port_high = high;
+	return 0;
+}
+
+static int set_ring_seed(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long seed;
+	int err = options_number("ring-seed", value, 0, ~0ul, &seed);
+
+	if (!err)
+		loader->ring_seed = seed;
+	return err;
+}
+
+static int set_event_interval(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long interval;
+	int err = options_number("event-interval", value, 0, 0xffffffff, &interval);
+
+	if (!err)
+		loader->event_interval = (uint32_t)interval;
+	return err;
+}
+
+static int set_mode(void *ctx, const char *value)
+{
+	static const char *const names[] = {"auto", "native", "tc", "generic"};
+	struct loader *loader = ctx;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			loader->mode = (enum attach_mode)i;
+			return 0;
+		}
+	}
+	return log_error(-EINVAL, "--mode %s: wants auto, native, tc or generic", value);
+}
+
+static const struct option_row rows[] = {
+	{"instance", 'i', "NAME", "which gateway of this host (default main)", set_instance},
+	{"json", 'j', NULL, "status as JSON", set_json},
+	{"verbose", 'v', NULL, "also what libbpf and the verifier say", set_verbose},
+	{"snat", 0, "ADDR", "load: source address of NAT, one a family", set_snat},
+	{"snat-ports", 0, "LOW-HIGH", "load: NAT's ports (default 61000-65000)", set_snat_ports},
+	{"ring-seed", 0, "N", "load: seed of picks, the same on all gateways", set_ring_seed},
+	{"event-interval", 0, "N", "load, upgrade: report one of N packets (1000; 0: none)",
+	 set_event_interval},
+	{"mode", 0, "MODE", "attach: auto, native, tc or generic (default auto)", set_mode},
+};
+
+static const struct option_table table = {
+	.program = "sluice-loader",
+	.usage = "[OPTIONS] check [DEV...] | load | attach DEV... | detach DEV... | upgrade | "
+		 "status | unload",
+	.about = "Loads Sluice's kernel programs and attaches them to devices; unload restores the "
+		 "host.",
+	.rows = rows,
+	.row_count = ARRAY_SIZE(rows),
+};
+
+/* The verifier's log comes as one message of many lines, too long for log.h. */
+static int libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return verbose && level != LIBBPF_DEBUG ? vfprintf(stderr, format, args) : 0;
+}
+
+/* Options may stand before, between and after the words. */
+static int words_collect(struct loader *loader, int argc, char **argv, char **words, int *ret_count,
+			 enum options_verdict *ret_verdict)
+{
+	int at = 0, count = 0;
+
+	for (;;) {
+		int next, err;
+
+		err = options_parse(&table, loader, argc - at, argv + at, &next, ret_verdict);
+		if (err || *ret_verdict == OPTIONS_DONE)
+			return err;
+		at += next;
+		if (at >= argc) {
+			*ret_count = count;
+			return 0;
+		}
+		if (count == WORDS_MAX)
+			return log_error(-E2BIG, "%s: more than %d devices", argv[at], DEVICES_MAX);
+		words[count++] = argv[at];
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct loader loader = {
+		.snat_port_low = SNAT_PORT_LOW,
+		.snat_port_high = SNAT_PORT_HIGH,
+		.ring_seed = RING_SEED,
+		.event_interval = EVENT_INTERVAL,
+	};
+	enum options_verdict verdict;
+	char *words[WORDS_MAX];
+	int count = 0;
+
+	log_init_cli("sluice-loader");
+	libbpf_set_print(libbpf_log);
+	if (instance_init(&loader.instance, INSTANCE_DEFAULT) < 0 ||
+	    words_collect(&loader, argc, argv, words, &count, &verdict) < 0)
+		return 2;
+	if (verdict == OPTIONS_DONE)
+		return 0;
+	if (count == 0) {
+		options_print_help(&table);
+		return 2;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(words[0], commands[i].name) == 0)
+			return commands[i].run(&loader, count - 1, words + 1) ? 1 : 0;
+	}
+	log_message(LOG_LEVEL_ERROR, "%s: no such command; --help lists them", words[0]);
+	return 2;
+}

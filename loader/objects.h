@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel programs that are built into this loader. */
+#ifndef SLUICE_LOADER_OBJECTS_H
+#define SLUICE_LOADER_OBJECTS_H
+
+#include <stdint.h>
+
+#include "maps/layout/maps.h"
+
+struct bpf_program;
+struct pin_dirs;
+
+/* In the order of PROGRAM_LIST; the names of their pins below programs/. */
+#define PROGRAM_LIST(X)                                                                            \
+	X(PROGRAM_XDP, "xdp_ingress")                                                              \
+	X(PROGRAM_XDP_GENERIC, "xdp_generic")                                                      \
+	X(PROGRAM_TC, "tc_ingress")                                                                \
+	X(PROGRAM_SK_LOOKUP, "sk_assign")
+
+enum program_id {
+#define X(id, name) id,
+	PROGRAM_LIST(X)
+#undef X
+		PROGRAM_COUNT
+};
+
+/* Open fd numbers are owned by the opened objects behind `handle`. */
+struct objects {
+	int map_fds[MAP_ID_COUNT];
+	int program_fds[PROGRAM_COUNT];
+	struct objects_handle *handle;
+};
+
+const char *program_name(enum program_id id);
+
+/* Loads every program.  `map_fds` NULL: with fresh, empty maps; else with those,
+ * whose shapes the caller has checked.  One of event_interval packets is
+ * reported to `events`, 0: none.  Logs. */
+int objects_load(const int *map_fds, uint32_t event_interval, struct objects *ret_objects);
+void objects_unload(struct objects *objects);
+
+/* Pins all maps below `directory`, made by the caller.  Logs. */
+int objects_pin_maps(const struct objects *objects, const char *directory);
+/* Pins all programs below `directory`.  Logs. */
+int objects_pin_programs(const struct objects *objects, const char *directory);
+
+/* A pinned program; the caller closes it.  Logs. */
+int program_open(const struct pin_dirs *dirs, enum program_id id, int *ret_fd);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the operator asked for: options and words of one command line. */
+#ifndef SLUICE_CLI_REQUEST_H
+#define SLUICE_CLI_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "userspace/base/instance.h"
+
+#define REQUEST_WORDS_MAX 4
+#define REQUEST_ENDPOINTS_MAX 256
+
+struct request {
+	struct instance instance;
+	bool json;
+	FILE *out;
+	const char *words[REQUEST_WORDS_MAX]; /* after the command's own */
+	size_t word_count;
+	/* options; NULL and 0: not given */
+	const char *cluster; /* name */
+	const char *pool; /* name */
+	const char *use; /* name of an enum endpoint_use */
+	bool all;
+	bool wide;
+	unsigned long limit;
+	unsigned long interval_ms;
+	unsigned long count;
+	unsigned long wait_s;
+	const char *endpoints[REQUEST_ENDPOINTS_MAX]; /* "ADDR:PORT" or "ADDR:PORT*WEIGHT" */
+	size_t endpoint_count;
+};
+
+#endif

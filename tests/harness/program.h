@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernel programs under test: loaded by the loader's own code as instance
+ * t-PID, in a network namespace of this process with a client's and an
+ * endpoint's side, and run by BPF_PROG_TEST_RUN.
+ *
+ *   client 10.1.0.2, fd00:1::2  --  cl [gateway] ep  --  endpoints 10.2.0.2.., fd00:2::2..
+ *
+ * Neighbours .2 to .4 of `ep` and .2 of `cl` are permanent; others are unknown.
+ * The VIPs are 10.99.0.1 and fd00:99::1; the gateway's NAT addresses 10.2.0.1
+ * and fd00:2::1. */
+#ifndef SLUICE_TESTS_HARNESS_PROGRAM_H
+#define SLUICE_TESTS_HARNESS_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loader/loader.h"
+#include "loader/objects.h"
+#include "loader/pin.h"
+#include "maps/access/maps.h"
+#include "tests/harness/packet.h"
+
+#define BENCH_SNAT_LOW 61000
+#define BENCH_SNAT_HIGH 61999
+
+struct bench {
+	struct loader loader;
+	struct pin_dirs dirs;
+	struct maps *controller, *operator, * writer; /* one a role: MAPS_LOADER is writer */
+	int programs[PROGRAM_COUNT];
+	uint32_t client_ifindex, endpoint_ifindex;
+	struct traffic before[VERDICT_COUNT]; /* at bench_mark() */
+};
+
+/* cmocka group set-up and tear-down.  Without the rights for it *state stays
+ * NULL after a printed "skip:" line, and bench_of() skips each test. */
+int bench_setup(void **state);
+int bench_teardown(void **state);
+/* Empties maps and counters, makes both devices members of `devices`; skips the
+ * test if there is no bench. */
+struct bench *bench_of(void **state);
+
+/* Pins were replaced (upgrade): opens the programs again. */
+void bench_reopen(struct bench *bench);
+
+/* Endpoint `id` of pool 0 at ADDR:8000. */
+void bench_endpoint(struct bench *bench, uint32_t id, const char *addr);
+void bench_endpoint_remove(struct bench *bench, uint32_t id);
+/* A ring of pool 0 with these endpoints in turn. */
+void bench_ring(struct bench *bench, const uint32_t *ids, uint32_t count);
+void bench_vip(struct bench *bench, const char *addr, uint16_t port, uint8_t proto, uint8_t mode);
+/* Slot: endpoint id or ADMIN_CLUSTER_BASE. */
+void bench_admin(struct bench *bench, uint32_t slot, uint8_t state);
+void bench_health(struct bench *bench, uint32_t id, uint8_t state);
+/* L4 VIPs of both families and protocols, port 80, endpoints 0, 1, 2 (IPv4) or
+ * 0 to 2 (IPv6). */
+void bench_serve(struct bench *bench, bool is_ipv6);
+
+struct run {
+	int result; /* XDP_..., TC_ACT_... */
+	struct frame out; /* without metadata */
+	uint32_t mark_verdict; /* XDP: left for TC; VERDICT_COUNT: no mark */
+	bool is_sent; /* XDP_TX, XDP_REDIRECT, TC_ACT_REDIRECT */
+	bool is_passed;
+	bool is_dropped;
+};
+
+/* Runs a program on a frame that comes in by `ifindex`. */
+struct run bench_run(const struct bench *bench, enum program_id program, uint32_t ifindex,
+		     const struct frame *frame);
+
+/* Remembers the counters; bench_counted() is then how many packets each verdict
+ * got since, and bench_only() whether that is one packet of one verdict. */
+void bench_mark(struct bench *bench);
+uint64_t bench_counted(const struct bench *bench, enum verdict verdict);
+/* Prints what differs. */
+bool bench_only(const struct bench *bench, enum verdict verdict);
+
+#endif

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The access log: one JSON object a request, with who answered and why.
+# shellcheck source=tests/lab/testing.sh
+. "$(dirname "$0")/testing.sh"
+lab_begin
+
+log=$lab_run_dir/access.log
+before=$(wc -l <"$log")
+fresh() {
+	tail -n +$((before + 1)) "$log"
+}
+got=$(chat llama-3-8b-instruct)
+lab_chat_status no-such-model >/dev/null
+lab_in client curl -s -o /dev/null "http://$LAB_VIP/v1/completions" -d '{"broken": '
+check "three requests make three lines" wait_for 3 eval 'equals "$(fresh | wc -l)" 3'
+check "every line is a JSON object" eval 'fresh | jq -es "all(type == \"object\")" >/dev/null'
+check "a line has all the fields" eval 'fresh | head -n 1 | jq -e "
+	[has(\"ts\", \"method\", \"path\", \"status\", \"model\", \"route\", \"pool\", \"endpoint\", \"cluster\",
+	\"region\", \"attempts\", \"ttft_ms\", \"total_ms\", \"bytes_in\", \"bytes_out\", \"pick\")] | all" >/dev/null'
+check "it names the pod that answered" equals \
+	"$(fresh | jq -r 'select(.model == "llama-3-8b-instruct") | .cluster + "/" + (.endpoint | sub(".*/"; ""))')" "${got#* }"
+check "the pick has the terms of its score" eval \
+	'fresh | jq -e "select(.model == \"llama-3-8b-instruct\") | .pick | .reason and (.score_ms != null)" >/dev/null'
+check "what failed says why" equals "$(fresh | jq -r 'select(.status >= 400) | has("error")' | sort -u)" true
+test_end

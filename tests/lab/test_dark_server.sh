@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Servers go dark with a request in hand: it is answered elsewhere, noticed within 3 s.
+# shellcheck source=tests/lab/testing.sh
+. "$(dirname "$0")/testing.sh"
+lab_begin
+
+# timed COMMAND...: its output, then milliseconds in a line of its own
+timed() {
+	local start
+	start=$(date +%s%N)
+	"$@"
+	echo $((($(date +%s%N) - start) / 1000000))
+}
+
+for pod in $(pods | grep '^cluster-a/gemma'); do
+	lab_fault "$pod" '{"hang": "all"}'
+done
+undo reset_faults
+mapfile -t got < <(timed chat gemma-3-27b-it -m 20)
+check "a request whose server hangs is answered elsewhere" equals "${got[0]%%/*}" "200 cluster-b"
+check "within 3 s and the answer's own time" between 0 "${got[1]:-99999}" 3400
+reset_faults
+check "the servers are seen to be well again" lab_wait_ready 10
+
+# The link itself: packets go nowhere, and the health probes need longer than this to notice.
+undo lab_region_up europe-west4
+lab_region_down europe-west4
+mapfile -t got < <(timed chat llama-3-8b-instruct -m 20)
+lab_region_up europe-west4
+check "a request to a region without links is answered elsewhere" equals "${got[0]%%/*}" "200 cluster-b"
+check "within 3 s and the answer's own time" between 0 "${got[1]:-99999}" 3400
+check "the region is seen to be well again" lab_wait_ready 15
+
+# In hand: the request has reached its server, which is computing, when the link goes.
+(
+	timed lab_in client curl -s -m 20 "http://$LAB_VIP/v1/completions" -D "$test_work/head" \
+		-H 'content-type: application/json' -o /dev/null -w '%{http_code}\n' \
+		-d '{"model": "llama-3-8b-instruct", "prompt": "hello", "max_tokens": 200, "ignore_eos": true}'
+) >"$test_work/hand" &
+hand=$!
+sleep 1
+check "a server of cluster-a has the request" equals \
+	"$(($(pod_gauge cluster-a/llama-3-8b-0 vllm:num_requests_running) + $(pod_gauge cluster-a/llama-3-8b-1 vllm:num_requests_running)))" 1
+lab_region_down europe-west4
+wait $hand
+lab_region_up europe-west4
+check "it is answered whole by the other region" equals \
+	"$(head -n 1 "$test_work/hand") $(sed -n 's/^x-inference-pod: \([a-z-]*\).*/\1/p' "$test_work/head")" "200 cluster-b"
+# 1 s until the link went, up to 3 s to notice, 200 tokens of 11 ms
+check "noticed within 3 s" between 0 "$(tail -n 1 "$test_work/hand")" 6600
+check "the region is seen to be well again" lab_wait_ready 15
+test_end

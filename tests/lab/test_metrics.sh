@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The metrics pages of controller and proxy are what Prometheus wants, and say what happened.
+# shellcheck source=tests/lab/testing.sh
+. "$(dirname "$0")/testing.sh"
+lab_begin
+
+promtool=$LAB_ROOT/build/tools/promtool
+[ -x "$promtool" ] || promtool=$(command -v promtool)
+page() {
+	lab_in gw curl -sf -m 5 "http://127.0.0.1:$1/metrics"
+}
+
+chats 4 gemma-3-27b-it >/dev/null
+chats 4 llama-3-8b-instruct >/dev/null
+lab_chat_status no-such-model >/dev/null
+sleep 1
+page 9465 >"$test_work/controller"
+page 9466 >"$test_work/proxy"
+check "the controller has a page" test -s "$test_work/controller"
+check "the proxy has a page" test -s "$test_work/proxy"
+for name in controller proxy; do
+	if [ -n "$promtool" ]; then
+		check "promtool finds nothing wrong with the $name's" eval '"$promtool" check metrics <"$test_work/$name" 2>&1 | tee "$test_work/promtool" && [ ! -s "$test_work/promtool" ]'
+	else
+		skip "promtool on the $name's page" "promtool is not here (scripts/deps test)"
+	fi
+done
+# has NAME PAGE WORDS...: a sample whose line has all the words
+has() {
+	local page=$1 word text
+	shift
+	text=$(grep -v '^#' "$test_work/$page")
+	for word in "$@"; do
+		text=$(grep -F -- "$word" <<<"$text") || {
+			echo "no sample with: $*"
+			return 1
+		}
+	done
+}
+check "requests are counted by model and region" has proxy request gemma-3-27b-it europe-west4
+check "errors are counted by reason" eval 'has proxy error model_not_found || has proxy error no_route || has proxy refused'
+check "time to first token is a histogram" has proxy _bucket first llama-3-8b-instruct
+check "verdicts of the kernel programs are there" eval 'has controller verdict l7_local || has proxy verdict l7_local'
+check "health of every endpoint is there" eval '[ "$(grep -v "^#" "$test_work/controller" | grep -E "health|endpoint_up" | grep -c "gemma-3-27b-v2-0")" -ge 2 ]'
+check "scrapes are counted" has controller scrape
+test_end

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# sluice-loader upgrade while traffic flows: no packet is lost, L7 and L4.
+# shellcheck source=tests/lab/testing.sh
+. "$(dirname "$0")/testing.sh"
+lab_begin
+
+retransmits() {
+	lab_in client cat /proc/net/snmp | awk '/^Tcp:/ && $2 != "RtoAlgorithm" { print $13 }'
+}
+vip=$LAB_L4_VIP:8000
+lab_ctl vip add "$vip/tcp" --endpoint 10.10.0.32:8000 --endpoint 10.20.0.32:8000 >/dev/null
+undo lab_ctl vip remove "$vip/tcp"
+(
+	trap 'exit 0' TERM
+	while :; do
+		lab_in client curl -s -m 3 -o /dev/null -w '%{http_code}\n' "http://$vip/health"
+	done
+) >"$test_work/l4.log" &
+l4=$!
+undo kill $l4
+traffic_start
+sleep 0.5
+before=$(retransmits)
+for i in 1 2 3; do
+	check "upgrade $i succeeds" lab_loader upgrade
+	sleep 0.5
+done
+traffic_stop
+kill $l4
+wait $l4 2>/dev/null
+check "every request to the L7 VIP was answered" traffic_was_good 20
+check "every connection to the L4 VIP was answered" eval \
+	'[ "$(grep -c . "$test_work/l4.log")" -ge 20 ] && [ "$(grep -vc "^200$" "$test_work/l4.log")" = 0 ]'
+check "the client retransmitted nothing" equals "$(retransmits)" "$before"
+test_end

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The prober and the scraper know endpoints by id and no maps; the plan knows
+ * ids and no sockets.  This file is the seam: it turns the plan into targets,
+ * and reports into records. */
+#include "userspace/controller/watcher.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "maps/access/maps.h"
+#include "userspace/base/address.h"
+#include "userspace/base/cleanup.h"
+#include "userspace/base/log.h"
+#include "userspace/health/probe.h"
+#include "userspace/health/round_trip.h"
+#include "userspace/publish/plan.h"
+#include "userspace/scrape/scraper.h"
+#include "userspace/sources/desired.h"
+
+#define PROBES_MAX 1024
+#define SCRAPES_MAX 512
+#define SCRAPE_TIMEOUT_MS 2000
+
+struct watcher {
+	struct maps *maps;
+	struct prober *prober;
+	struct scraper *scraper;
+	uint32_t scrape_interval_ms;
+	struct watcher_counts counts;
+	struct messages said; /* by the last watcher_follow() */
+	struct arena arena; /* of `said` */
+	bool probed[ENDPOINTS_MAX];
+	bool scraped[ENDPOINTS_MAX];
+};
+
+/* ---- reports into records ---- */
+
+static void change_log(const struct watcher *watcher, const struct probe_report *report)
+{
+	const struct endpoint *endpoint = &watcher->maps->endpoints[report->id];
+	const struct cluster *cluster = &watcher->maps->clusters[endpoint->cluster];
+	const struct health_track *track = report->track;
+	char text[ADDRESS_TEXT_MAX], status[32] = "";
+
+	address_port_format(&endpoint->addr, ntohs(endpoint->port), text);
+	if (track->state == HEALTH_UP) {
+		log_info("endpoint %s (%s in %s): UP", endpoint->name, text, cluster->name);
+		return;
+	}
+	if (report->status)
+		snprintf(status, sizeof(status), " %d", report->status);
+	log_warning("endpoint %s (%s in %s): DOWN after %u failed probes (%s%s)", endpoint->name,
+		    text, cluster->name, track->fall, health_reason_name(track->reason), status);
+}
+
+static void round_trip_store(struct watcher *watcher, const struct probe_report *report)
+{
+	uint32_t id = watcher->maps->endpoints[report->id].cluster;
+	struct cluster *cluster;
+
+	if (id >= CLUSTERS_MAX)
+		return;
+	cluster = &watcher->maps->clusters[id];
+	cluster->observed_at = report->finished_at;
+	if (report->connect_ns)
+		cluster->rtt_us = round_trip_step(cluster->rtt_us, report->connect_ns);
+}
+
+static void probe_take(void *ctx, const struct probe_report *report)
+{
+	struct watcher *watcher = ctx;
+	const struct health_track *track = report->track;
+
+	watcher->counts.probes[track->reason]++;
+	watcher->maps->health[report->id] = (struct health){
+		.state = (uint8_t)track->state,
+		.rise = track->rise,
+		.fall = track->fall,
+		.reason = (uint8_t)track->reason,
+		.generation = report->generation,
+		.since = track->since_ns,
+		.probed_at = report->finished_at,
+	};
+	if (track->reason == HEALTH_REASON_OK)
+		round_trip_store(watcher, report);
+	if (!report->changed)
+		return;
+	watcher->counts.changes[track->state]++;
+	change_log(watcher, report);
+	if (track->state == HEALTH_UP)
+		scraper_wake(watcher->scraper, report->id);
+}
+
+static void scrape_take(void *ctx, const struct scrape_report *report)
+{
+	struct watcher *watcher = ctx;
+	struct load *load = &watcher->maps->load[report->id];
+
+	watcher->counts.scrapes[report->result]++;
+	*load = load_after(load, report->generation, report->result, report->sample,
+			   report->finished_at);
+}
+
+/* ---- the plan into targets ---- */
+
+static uint8_t threshold(uint32_t count)
+{
+	return count < 1 ? 1 : count > UINT8_MAX ? UINT8_MAX : (uint8_t)count;
+}
+
+static struct probe_target probe_target_of(const struct plan_endpoint *planned,
+					   const struct desired_endpoint *endpoint,
+					   const struct desired_health *health)
+{
+	struct probe_target target = {
+		.id = planned->id,
+		.generation = planned->record.generation,
+		.addr = endpoint->addr,
+		.port = health->port ? health->port : endpoint->port,
+		.policy = {.interval_ms = health->interval_ms ? health->interval_ms : 1,
+			   .timeout_ms = health->timeout_ms,
+			   .rise = threshold(health->healthy_threshold),
+			   .fall = threshold(health->unhealthy_threshold)},
+	};
+
+	snprintf(target.path, sizeof(target.path), "%s", health->path);
+	snprintf(target.host, sizeof(target.host), "%s", health->host ? health->host : "");
+	return target;
+}
+
+/* What the maps say of an endpoint that was there before this process. */
+static struct health_track track_adopted(const struct watcher *watcher,
+					 const struct plan_endpoint *planned)
+{
+	const struct health *health = &watcher->maps->health[planned->id];
+
+	if (health->generation != planned->record.generation || health->state >= HEALTH_COUNT)
+		return (struct health_track){0};
+	return (struct health_track){
+		.state = health->state,
+		.reason = health->reason < HEALTH_REASON_COUNT ? health->reason
+							       : HEALTH_REASON_NONE,
+		.rise = health->rise,
+		.fall = health->fall,
+		.since_ns = health->since,
+	};
+}
+
+static int probe_follow(struct watcher *watcher, const struct plan_endpoint *planned,
+			const struct desired_endpoint *endpoint, const struct desired_pool *pool)
+{
+	struct probe_target target;
+	struct health_track start;
+
+	if (pool->health.type != HEALTH_CHECK_HTTP) {
+		message_add(&watcher->said, &watcher->arena, LOG_LEVEL_WARNING,
+			    "pool %s: its health check is of type TCP, which is not handled yet; "
+			    "its endpoints serve unprobed; use an HTTP check",
+			    pool->name);
+		return 0;
+	}
+	if (strlen(pool->health.path) >= PROBE_PATH_MAX ||
+	    (pool->health.host && strlen(pool->health.host) >= PROBE_PATH_MAX)) {
+		message_add(&watcher->said, &watcher->arena, LOG_LEVEL_WARNING,
+			    "pool %s: path or host of its health check is longer than %d bytes; "
+			    "its endpoints serve unprobed; shorten it",
+			    pool->name, PROBE_PATH_MAX - 1);
+		return 0;
+	}
+	target = probe_target_of(planned, endpoint, &pool->health);
+	start = track_adopted(watcher, planned);
+	watcher->probed[planned->id] = true;
+	return prober_put(watcher->prober, &target, &start);
+}
+
+static int scrape_follow(struct watcher *watcher, const struct plan_endpoint *planned,
+			 const struct desired_endpoint *endpoint, const struct desired_pool *pool)
+{
+	struct scrape_target target = {
+		.id = planned->id,
+		.generation = planned->record.generation,
+		.addr = endpoint->addr,
+		.port = endpoint->port,
+		.path = "/metrics",
+		.interval_ms = watcher->scrape_interval_ms,
+		.timeout_ms = SCRAPE_TIMEOUT_MS,
+	};
+
+	if (endpoint->engine && strcmp(endpoint->engine, "vllm") != 0) {
+		message_add(&watcher->said, &watcher->arena, LOG_LEVEL_WARNING,
+			    "pool %s: engine '%s' is not handled yet; its endpoints are not "
+			    "scraped and are balanced by requests in flight alone",
+			    pool->name, endpoint->engine);
+		return 0;
+	}
+	if (!target.interval_ms)
+		target.interval_ms = scrape_interval_for((uint32_t)pool->endpoint_count);
+	watcher->scraped[planned->id] = true;
+	return scraper_put(watcher->scraper, &target);
+}
+
+/* Nobody probes it: no old verdict may stay. */
+static void probe_drop(struct watcher *watcher, uint32_t id)
+{
+	struct health *health = &watcher->maps->health[id];
+
+	prober_remove(watcher->prober, id);
+	*health = (struct health){.generation = health->generation};
+}
+
+static int endpoint_follow(struct watcher *watcher, const struct plan_endpoint *planned,
+			   const struct desired *desired, size_t index)
+{
+	const struct desired_endpoint *endpoint = &desired->endpoints[index];
+	const struct desired_pool *pool = &desired->pools[endpoint->pool];
+	int err = probe_follow(watcher, planned, endpoint, pool);
+
+	return err ? err : scrape_follow(watcher, planned, endpoint, pool);
+}
+
+int watcher_follow(struct watcher *watcher, const struct plan *plan, const struct desired *desired)
+{
+	struct messages before = watcher->said;
+	struct arena before_arena = watcher->arena;
+	int err = 0;
+
+	watcher->said = (struct messages){0};
+	watcher->arena = (struct arena){0};
+	memset(watcher->probed, 0, sizeof(watcher->probed));
+	memset(watcher->scraped, 0, sizeof(watcher->scraped));
+	for (size_t i = 0; i < plan->endpoint_count && !err; i++) {
+		if (plan->endpoints[i].id != ENDPOINT_NONE)
+			err = endpoint_follow(watcher, &plan->endpoints[i], desired, i);
+	}
+	for (uint32_t id = 0; id < ENDPOINTS_MAX && !err; id++) {
+		if (!watcher->probed[id] && prober_track(watcher->prober, id))
+			probe_drop(watcher, id);
+		if (!watcher->scraped[id])
+			scraper_remove(watcher->scraper, id);
+	}
+	messages_log_new(&watcher->said, &before);
+	arena_deinit(&before_arena);
+	return err;
+}
+
+/* ---- life ---- */
+
+int watcher_new(struct loop *loop, struct maps *maps, uint32_t scrape_interval_ms,
+		struct watcher **ret_watcher)
+{
+	struct watcher *watcher = calloc(1, sizeof(*watcher));
+	int err;
+
+	if (!watcher)
+		return -ENOMEM;
+	watcher->maps = maps;
+	watcher->scrape_interval_ms = scrape_interval_ms;
+	err = prober_new(loop, PROBES_MAX, probe_take, watcher, &watcher->prober);
+	if (!err)
+		err = scraper_new(loop, SCRAPES_MAX, scrape_take, watcher, &watcher->scraper);
+	if (err) {
+		watcher_free(watcher);
+		return err;
+	}
+	*ret_watcher = watcher;
+	return 0;
+}
+
+void watcher_free(struct watcher *watcher)
+{
+	if (!watcher)
+		return;
+	prober_free(watcher->prober);
+	scraper_free(watcher->scraper);
+	arena_deinit(&watcher->arena);
+	free(watcher);
+}
+
+const struct watcher_counts *watcher_counts(const struct watcher *watcher)
+{
+	return &watcher->counts;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Rules over more than one field: what the API states as CEL, or in words. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "userspace/sources/object_table.h"
+
+static bool fault_set(struct object_fault *fault, uint32_t line, const char *why, const char *path,
+		      ...) __attribute__((format(printf, 4, 5)));
+
+/* Always false, so that a check can return it. */
+static bool fault_set(struct object_fault *fault, uint32_t line, const char *why, const char *path,
+		      ...)
+{
+	va_list args;
+
+	va_start(args, path);
+	vsnprintf(fault->path, sizeof(fault->path), path, args);
+	va_end(args);
+	fault->line = line;
+	snprintf(fault->why, sizeof(fault->why), "%s", why);
+	return false;
+}
+
+bool gateway_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct gateway *gateway = object->spec;
+
+	for (size_t i = 1; i < gateway->listener_count; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(gateway->listeners[i].name, gateway->listeners[k].name) == 0)
+				return fault_set(ret_fault, gateway->listeners[i].line,
+						 "another listener of this Gateway has this name",
+						 "spec.listeners[%zu].name", i);
+		}
+	}
+	return true;
+}
+
+/* ---- HTTPRoute ---- */
+
+struct route_check {
+	struct object_fault *fault;
+	size_t rule;
+};
+
+#define rule_fault(check, line, why, path, ...)                                                    \
+	fault_set((check)->fault, line, why, "spec.rules[%zu]." path,                              \
+		  (check)->rule __VA_OPT__(, ) __VA_ARGS__)
+
+static bool match_check(struct route_check *check, const struct http_match *match, size_t i)
+{
+	const char *why = NULL;
+
+	if (strcmp(match->path_type, "RegularExpression") != 0)
+		why = text_check_path(match->path);
+	if (why)
+		return rule_fault(check, match->line, why, "matches[%zu].path.value", i);
+	return true;
+}
+
+static bool path_edit_check(struct route_check *check, const struct http_path_edit *edit,
+			    uint32_t line, const char *member, size_t i)
+{
+	if (!edit->type)
+		return true;
+	if (strcmp(edit->type, "ReplaceFullPath") == 0) {
+		if (!edit->full)
+			return rule_fault(check, line, "missing", "filters[%zu].%s.replaceFullPath",
+					  i, member);
+		return true;
+	}
+	if (!edit->prefix)
+		return rule_fault(check, line, "missing", "filters[%zu].%s.replacePrefixMatch", i,
+				  member);
+	if (*edit->prefix && text_check_path(edit->prefix))
+		return rule_fault(check, line, text_check_path(edit->prefix),
+				  "filters[%zu].%s.replacePrefixMatch", i, member);
+	return true;
+}
+
+static bool status_is_redirect(int64_t status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static bool filter_check(struct route_check *check, const struct http_filter *filter, size_t i)
+{
+	if (!status_is_redirect(filter->redirect_status))
+		return rule_fault(check, filter->line, "not one of 301, 302, 303, 307, 308",
+				  "filters[%zu].requestRedirect.statusCode", i);
+	return path_edit_check(check, &filter->redirect_path, filter->line, "requestRedirect.path",
+			       i) &&
+	       path_edit_check(check, &filter->rewrite_path, filter->line, "urlRewrite.path", i);
+}
+
+static bool uses_prefix(const struct http_filter *filter)
+{
+	const char *rewrite = filter->rewrite_path.type, *redirect = filter->redirect_path.type;
+
+	return (rewrite && strcmp(rewrite, "ReplacePrefixMatch") == 0) ||
+	       (redirect && strcmp(redirect, "ReplacePrefixMatch") == 0);
+}
+
+/* A prefix can only be replaced where one was matched. */
+static bool prefix_check(struct route_check *check, const struct http_rule *rule, size_t i)
+{
+	if (!uses_prefix(&rule->filters[i]))
+		return true;
+	for (size_t k = 0; k < rule->match_count; k++) {
+		if (strcmp(rule->matches[k].path_type, "PathPrefix") != 0)
+			return rule_fault(
+				check, rule->matches[k].line,
+				"filters of this rule use ReplacePrefixMatch, so it must be PathPrefix",
+				"matches[%zu].path.type", k);
+	}
+	return true;
+}
+
+static bool filters_check(struct route_check *check, const struct http_rule *rule)
+{
+	static const char *const once[] = {"RequestHeaderModifier", "ResponseHeaderModifier",
+					   "RequestRedirect", "URLRewrite"};
+	size_t seen[4] = {0};
+
+	for (size_t i = 0; i < rule->filter_count; i++) {
+		const struct http_filter *filter = &rule->filters[i];
+
+		if (!filter_check(check, filter, i) || !prefix_check(check, rule, i))
+			return false;
+		for (size_t k = 0; k < 4; k++) {
+			if (strcmp(filter->type, once[k]) == 0 && seen[k]++)
+				return rule_fault(check, filter->line,
+						  "this type is allowed once in a rule",
+						  "filters[%zu].type", i);
+		}
+		if (seen[2] && seen[3])
+			return rule_fault(
+				check, filter->line,
+				"RequestRedirect and URLRewrite exclude each other in one rule",
+				"filters[%zu].type", i);
+	}
+	return true;
+}
+
+static bool rule_check(struct route_check *check, const struct http_rule *rule)
+{
+	const int64_t request = rule->request_timeout_ms, backend = rule->backend_timeout_ms;
+
+	for (size_t i = 0; i < rule->match_count; i++) {
+		if (!match_check(check, &rule->matches[i], i))
+			return false;
+	}
+	if (request != UNSET && backend != UNSET && request != 0 && backend > request)
+		return rule_fault(check, rule->line, "it is longer than timeouts.request",
+				  "timeouts.backendRequest");
+	return filters_check(check, rule);
+}
+
+bool http_route_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct http_route *route = object->spec;
+	struct route_check check = {.fault = ret_fault};
+
+	for (check.rule = 0; check.rule < route->rule_count; check.rule++) {
+		if (!rule_check(&check, &route->rules[check.rule]))
+			return false;
+	}
+	return true;
+}
+
+/* ---- inference ---- */
+
+bool inference_pool_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct inference_pool *pool = object->spec;
+
+	if (pool->selector.count == 0 || pool->selector.count > 64)
+		return fault_set(ret_fault, 0, "1 to 64 labels are needed",
+				 "spec.selector.matchLabels");
+	for (size_t i = 1; i < pool->port_count; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (pool->ports[i].number == pool->ports[k].number)
+				return fault_set(ret_fault, pool->ports[i].line,
+						 "the same port is there twice",
+						 "spec.targetPorts[%zu].number", i);
+		}
+	}
+	return true;
+}
+
+/* ---- GKE's policies ---- */
+
+bool health_check_policy_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct health_check_policy *policy = object->spec;
+
+	if (policy->timeout_s > policy->interval_s)
+		return fault_set(
+			ret_fault, 0,
+			"it is longer than checkIntervalSec (default 5); make it at most that",
+			"spec.default.timeoutSec");
+	return true;
+}
+
+/* A mode and limits of another one exclude each other. */
+static const char *modes_conflict(const char *mode, bool metrics, int64_t rate, int64_t in_flight)
+{
+	if (!mode)
+		return NULL;
+	if (metrics && strcmp(mode, "CUSTOM_METRICS") != 0)
+		return "customMetrics needs balancingMode CUSTOM_METRICS; take one of the two out";
+	if (rate != UNSET && strcmp(mode, "RATE") != 0)
+		return "maxRatePerEndpoint needs balancingMode RATE; take one of the two out";
+	if (in_flight != UNSET && strcmp(mode, "IN_FLIGHT") != 0)
+		return "maxInFlightRequestsPerEndpoint needs balancingMode IN_FLIGHT; take one out";
+	return NULL;
+}
+
+static const char *field_twice(const struct backend_policy *policy,
+			       const struct backend_scope *scope)
+{
+	if (policy->rate_max != UNSET && scope->rate_max != UNSET)
+		return "maxRatePerEndpoint";
+	if (policy->in_flight_max != UNSET && scope->in_flight_max != UNSET)
+		return "maxInFlightRequestsPerEndpoint";
+	if (policy->balancing_mode && scope->balancing_mode)
+		return "balancingMode";
+	if (policy->preference && scope->preference)
+		return "backendPreference";
+	return NULL;
+}
+
+bool backend_policy_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct backend_policy *policy = object->spec;
+	const char *why = modes_conflict(policy->balancing_mode, policy->metric_count > 0,
+					 policy->rate_max, policy->in_flight_max);
+
+	if (why)
+		return fault_set(ret_fault, 0, why, "spec.default.balancingMode");
+	for (size_t i = 0; i < policy->scope_count; i++) {
+		const struct backend_scope *scope = &policy->scopes[i];
+		const char *twice = field_twice(policy, scope);
+
+		if (twice)
+			return fault_set(
+				ret_fault, scope->line,
+				"it stands in spec.default too; only one of the two is allowed",
+				"spec.default.scopes[%zu].%s", i, twice);
+		why = modes_conflict(scope->balancing_mode, false, scope->rate_max,
+				     scope->in_flight_max);
+		if (why)
+			return fault_set(ret_fault, scope->line, why,
+					 "spec.default.scopes[%zu].balancingMode", i);
+	}
+	return true;
+}

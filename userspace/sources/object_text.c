@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Strings inside objects: what the API's own schemas would have refused is
+ * refused here too, because nothing else stands between a file and us. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "userspace/sources/object_table.h"
+
+/* Lower case letters, digits, '-' and '.', beginning and ending with the former two. */
+static bool is_dns(const char *text)
+{
+	const size_t length = strlen(text);
+
+	for (size_t i = 0; i < length; i++) {
+		const char c = text[i];
+
+		if (!islower((unsigned char)c) && !isdigit((unsigned char)c) &&
+		    ((c != '-' && c != '.') || i == 0 || i == length - 1))
+			return false;
+	}
+	return length > 0 && length <= 253;
+}
+
+const char *text_check_name(const char *text)
+{
+	return is_dns(text) ? NULL : "not a name of lower case letters, digits, '-' and '.'";
+}
+
+const char *text_check_host(const char *text)
+{
+	return is_dns(text) ? NULL : "not a host name in lower case";
+}
+
+const char *text_check_hostname(const char *text)
+{
+	return text_check_host(strncmp(text, "*.", 2) == 0 ? text + 2 : text);
+}
+
+const char *text_check_header(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if (!isalnum((unsigned char)*p) && !strchr("!#$%&'*+-.^_`|~", *p))
+			return "not a header name";
+	}
+	return *text && strlen(text) <= 256 ? NULL : "not a header name of 1 to 256 characters";
+}
+
+const char *text_check_value(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
+			return "it contains a control character";
+	}
+	return strlen(text) <= 4096 ? NULL : "longer than 4096 characters";
+}
+
+const char *text_check_path(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f)
+			return "not a path: it contains a space, a control character or no ASCII";
+	}
+	if (strlen(text) > 1024)
+		return "longer than 1024 characters";
+	return text[0] == '/' ? NULL : "it does not begin with /";
+}
+
+const char *text_check_not_empty(const char *text)
+{
+	return *text ? NULL : "empty";
+}
+
+/* One "1h" of a duration. */
+static const char *duration_part(const char *p, int64_t *ret_ms)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"ms", 1}, {"h", 3600000}, {"m", 60000}, {"s", 1000}};
+	const char *start = p;
+	int64_t number = 0;
+
+	while (isdigit((unsigned char)*p) && p - start < 6)
+		number = number * 10 + (*p++ - '0');
+	if (p == start || p - start > 5)
+		return NULL;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		const size_t length = strlen(units[i].unit);
+
+		if (strncmp(p, units[i].unit, length) == 0) {
+			*ret_ms += number * units[i].ms;
+			return p + length;
+		}
+	}
+	return NULL;
+}
+
+int duration_parse(const char *text, int64_t *ret_ms)
+{
+	int64_t ms = 0;
+	int parts = 0;
+
+	while (text && *text && parts < 4) {
+		text = duration_part(text, &ms);
+		parts++;
+	}
+	if (!text || *text || parts == 0)
+		return -EINVAL;
+	*ret_ms = ms;
+	return 0;
+}
+
+int time_parse(const char *text, uint64_t *ret_seconds)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	int hours, minutes;
+	time_t seconds;
+
+	if (!rest)
+		return -EINVAL;
+	if (*rest == '.') {
+		do {
+			rest++;
+		} while (isdigit((unsigned char)*rest));
+	}
+	seconds = timegm(&tm);
+	if ((*rest == '+' || *rest == '-') && strlen(rest) == 6 && rest[3] == ':') {
+		hours = atoi(rest + 1);
+		minutes = atoi(rest + 4);
+		seconds -= (*rest == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+	} else if (strcmp(rest, "Z") != 0 && strcmp(rest, "z") != 0) {
+		return -EINVAL;
+	}
+	if (seconds < 0)
+		return -EINVAL;
+	*ret_seconds = (uint64_t)seconds;
+	return 0;
+}
