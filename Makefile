@@ -90,7 +90,7 @@ fuzz-targets: $(FUZZ_BIN)
 check: ## build and run all tests (SANITIZE=1: with ASan and UBSan)
 	$(Q)SANITIZE=$(SANITIZE) scripts/test --no-install
 bench: ## list the benches
-	$(Q)ls tests/bench
+	$(Q)ls tests/bench 2>/dev/null || echo "there is none yet"
 lint: ## formatting, include ladder, licence lines, compiler warnings of clang
 	$(Q)scripts/lint
 run: ## the gateway on the embedded two-region lab
