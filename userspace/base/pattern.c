@@ -34,7 +34,7 @@ static const char *escape_skip(struct pattern_scan *scan, const char *p)
 	else if (isalpha((unsigned char)p[1]) && !strchr("wWsS", p[1]))
 		scan->why =
 			"this escape is not POSIX extended syntax: write [0-9] for \\d, and so on";
-	return p + 2;
+	return p[1] ? p + 2 : p + 1;
 }
 
 /* `p` is at '['; returns behind the closing ']'. */

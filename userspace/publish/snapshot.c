@@ -389,20 +389,30 @@ static void json_putp(struct json_object **object)
 	json_object_put(*object);
 }
 
-int snapshot_write(const struct snapshot *snapshot, const char *path)
+int snapshot_format(const struct snapshot *snapshot, char **ret_text, size_t *ret_length)
 {
 	_cleanup_(json_putp) struct json_object *root = record_to_json(&snapshot_table, snapshot);
 	const char *text;
-	size_t length;
-	int err;
 
 	if (!root ||
 	    json_object_object_add(root, "version", json_object_new_int(SNAPSHOT_VERSION)) < 0)
-		return log_error(-ENOMEM, "%s: out of memory while writing routes", path);
+		return -ENOMEM;
 	text = json_object_to_json_string_length(
-		root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+		root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, ret_length);
 	if (!text)
-		return log_error(-ENOMEM, "%s: out of memory while writing routes", path);
+		return -ENOMEM;
+	*ret_text = strdup(text);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+int snapshot_write(const struct snapshot *snapshot, const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	int err = snapshot_format(snapshot, &text, &length);
+
+	if (err)
+		return log_error(err, "%s: out of memory while writing routes", path);
 	if (length > SNAPSHOT_BYTES_MAX)
 		return log_error(
 			-EFBIG,

@@ -87,6 +87,8 @@ static inline void snapshot_freep(struct snapshot **snapshot)
 void *snapshot_alloc(struct snapshot *snapshot, size_t count, size_t size);
 const char *snapshot_string(struct snapshot *snapshot, const char *text);
 
+/* Its JSON, malloc'd and NUL-terminated; equal snapshots give equal text.  -ENOMEM. */
+int snapshot_format(const struct snapshot *snapshot, char **ret_text, size_t *ret_length);
 /* Writes it to `path` with one rename.  Logs what fails. */
 int snapshot_write(const struct snapshot *snapshot, const char *path);
 /* Reads and checks all of it: indexes in range, types, bounds; compiles

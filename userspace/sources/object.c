@@ -323,8 +323,8 @@ static int record_decode(struct decoder *decoder, const struct table *table,
 
 /* ---- whole objects ---- */
 
-/* InferencePool v1alpha2 has one number where v1 has a list of them. */
-static int old_port_decode(struct decoder *decoder, const struct node *spec,
+/* InferencePool v1alpha2 has one number where v1 has a list of them, and no protocol. */
+static int old_pool_finish(struct decoder *decoder, const struct node *spec,
 			   struct inference_pool *pool)
 {
 	static const struct field number = {
@@ -336,6 +336,7 @@ static int old_port_decode(struct decoder *decoder, const struct node *spec,
 	pool->ports = arena_alloc(&decoder->object->arena, 1, sizeof(*pool->ports));
 	if (!pool->ports)
 		return -ENOMEM;
+	pool->app_protocol = "http";
 	pool->port_count = 1;
 	pool->ports[0].line = node->line;
 	return int_decode(decoder, &number, node, &pool->ports[0].number);
@@ -406,7 +407,7 @@ static int spec_decode(struct decoder *decoder, const struct node *document, boo
 		return -ENOMEM;
 	err = record_decode(decoder, table, document, object->spec);
 	if (!err && old_pool)
-		err = old_port_decode(decoder, node_get(document, "spec"), object->spec);
+		err = old_pool_finish(decoder, node_get(document, "spec"), object->spec);
 	if (err || !row->check || row->check(object, &fault))
 		return err;
 	return decoder_refuse(decoder, fault.path, fault.line ? fault.line : object->line, "%s",
@@ -630,7 +631,7 @@ struct object **objects_range(const struct objects *objects, enum object_kind ki
 	size_t first = kind_position(objects, (int)kind);
 
 	*ret_count = kind_position(objects, (int)kind + 1) - first;
-	return objects->list + first;
+	return first ? objects->list + first : objects->list;
 }
 
 const char *object_kind_name(enum object_kind kind)
