@@ -104,29 +104,35 @@ static double endpoint_inflight(const struct endpoint_row *row)
 	return row->inflight.requests;
 }
 
+/* Most endpoints are the proxy's, and packets never go to them one by one. */
+static double packet_count(const struct endpoint_row *row, uint64_t count)
+{
+	return count || row->endpoint->owner == VIP_OWNER_OPERATOR ? (double)count : UNKNOWN;
+}
+
 static double endpoint_packets(const struct endpoint_row *row)
 {
-	return (double)row->traffic.packets;
+	return packet_count(row, row->traffic.packets);
 }
 
 static double endpoint_bytes(const struct endpoint_row *row)
 {
-	return (double)row->traffic.bytes;
+	return packet_count(row, row->traffic.bytes);
 }
 
 static double endpoint_syns(const struct endpoint_row *row)
 {
-	return (double)row->passive.syns;
+	return packet_count(row, row->passive.syns);
 }
 
 static double endpoint_synacks(const struct endpoint_row *row)
 {
-	return (double)row->passive.synacks;
+	return packet_count(row, row->passive.synacks);
 }
 
 static double endpoint_resets(const struct endpoint_row *row)
 {
-	return (double)row->passive.resets;
+	return packet_count(row, row->passive.resets);
 }
 
 static const struct {

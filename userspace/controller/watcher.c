@@ -202,13 +202,11 @@ static int scrape_follow(struct watcher *watcher, const struct plan_endpoint *pl
 	return scraper_put(watcher->scraper, &target);
 }
 
-/* Nobody probes it: no old verdict may stay. */
-static void probe_drop(struct watcher *watcher, uint32_t id)
+/* Nobody probes it: no verdict of an earlier probe may stay. */
+static void health_forget(struct watcher *watcher, const struct plan_endpoint *planned)
 {
-	struct health *health = &watcher->maps->health[id];
-
-	prober_remove(watcher->prober, id);
-	*health = (struct health){.generation = health->generation};
+	watcher->maps->health[planned->id] =
+		(struct health){.generation = planned->record.generation};
 }
 
 static int endpoint_follow(struct watcher *watcher, const struct plan_endpoint *planned,
@@ -218,6 +216,8 @@ static int endpoint_follow(struct watcher *watcher, const struct plan_endpoint *
 	const struct desired_pool *pool = &desired->pools[endpoint->pool];
 	int err = probe_follow(watcher, planned, endpoint, pool);
 
+	if (!watcher->probed[planned->id])
+		health_forget(watcher, planned);
 	return err ? err : scrape_follow(watcher, planned, endpoint, pool);
 }
 
@@ -236,8 +236,8 @@ int watcher_follow(struct watcher *watcher, const struct plan *plan, const struc
 			err = endpoint_follow(watcher, &plan->endpoints[i], desired, i);
 	}
 	for (uint32_t id = 0; id < ENDPOINTS_MAX && !err; id++) {
-		if (!watcher->probed[id] && prober_track(watcher->prober, id))
-			probe_drop(watcher, id);
+		if (!watcher->probed[id])
+			prober_remove(watcher->prober, id);
 		if (!watcher->scraped[id])
 			scraper_remove(watcher->scraper, id);
 	}
