@@ -390,6 +390,7 @@ static enum exchange_failure failure_of_errno(int err)
 	case EHOSTDOWN: return FAILURE_UNREACHABLE;
 	case ETIMEDOUT: return FAILURE_DARK;
 	case ENOBUFS:
+	case EMSGSIZE: /* our own head did not fit */
 	case EADDRNOTAVAIL:
 	case EMFILE:
 	case ENFILE: return FAILURE_LOCAL;
@@ -786,11 +787,12 @@ static void answer_pass(struct exchange *x, const struct http_head *head, char *
 }
 
 /* A final head is whole.  Is there something to pass on, or does the body's
- * first byte have to come first? */
+ * first byte have to come first?  With the buffer full there is no room for it. */
 static bool answer_has_begun(const struct exchange *x, const struct http_head *head,
 			     size_t head_length, size_t length)
 {
-	return length > head_length || x->parser.framing == HTTP_BODY_NONE ||
+	return length > head_length || length == BUFFER_BYTES ||
+	       x->parser.framing == HTTP_BODY_NONE ||
 	       (x->parser.framing == HTTP_BODY_LENGTH && head->content_length == 0) ||
 	       head->status >= 300;
 }
@@ -1065,6 +1067,25 @@ static void route_request_fill(struct exchange *x, const struct http_head *head,
 	route_target_split(target_origin_form(head->target), &request->path, &request->query);
 }
 
+/* The client's path was judged when it came; is what a rewrite makes of it still
+ * something that clients may ask for? */
+static bool rewrite_is_allowed(struct exchange *x, const struct http_head *head,
+			       const struct route_request *request)
+{
+	struct text text;
+
+	if (x->choice.rule->filters.rewrite_type == REWRITE_NONE)
+		return true;
+	text_init(&text, worker_of(x)->head_text, sizeof(worker_of(x)->head_text));
+	route_path_rewrite(&x->choice, request->path, request->query, &text);
+	if (body_kind_of(head, (struct http_span){text.data, text.length}) != BODY_BLOCKED)
+		return true;
+	session_refuse(x->session, ERROR_ROUTE_NOT_FOUND,
+		       &(struct proxy_error_detail){.message =
+							    "this path is not served to clients"});
+	return false;
+}
+
 void exchange_start(struct exchange *x)
 {
 	struct session *s = x->session;
@@ -1091,7 +1112,7 @@ void exchange_start(struct exchange *x)
 		answer_redirect(x, &request);
 		return;
 	}
-	if (!backend_choose(x))
+	if (!rewrite_is_allowed(x, head, &request) || !backend_choose(x))
 		return;
 	timeout_ms = x->choice.rule->request_timeout_ms;
 	x->until_ns = x->whole_ns + (timeout_ms ? timeout_ms * NS_PER_MS

@@ -47,8 +47,10 @@ static enum http_parse body_take(struct exchange *x, char *data, size_t length, 
 		size_t used = 0;
 
 		parse = http_parser_body(&x->parser, data + at, length - at, &used, &payload);
-		if (parse == HTTP_PARSE_BAD)
+		if (parse == HTTP_PARSE_BAD) {
+			at += used; /* the end of a chunk, say: relay_tell_cut counts on it */
 			break;
+		}
 		if (x->observed && payload.length)
 			usage_observer_feed(&x->session->looking.usage, payload.data,
 					    payload.length);

@@ -515,7 +515,7 @@ static void head_whole(struct session *s)
 {
 	struct worker *w = s->worker;
 	bool body_here = s->have > s->head_length;
-	bool expects = w->head.expect_continue;
+	bool expects = w->head.expect_continue && w->head.content_length != 0;
 
 	w->head_of = s;
 	s->state = SESSION_BODY;

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The edges of HTTP/1.1 through a whole worker: what could be read in two ways
+ * goes no further, and what a broken server says never reaches the next request. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "tests/harness/proxy_rig.h"
+#include "userspace/base/cleanup.h"
+
+#define TO_ONE                                                                                     \
+	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
+	"'backends':[{'pool':1,'weight':1,'name':'ai/one'}]}"
+
+static struct rig *rig_ready(const char *rules)
+{
+	struct rig *rig = rig_new();
+
+	rig_routes(rig, rules);
+	rig_start(rig);
+	return rig;
+}
+
+#define RIG_READY(name, rules) _cleanup_(rig_freep) struct rig *name = rig_ready(rules)
+
+#define GET "GET /x HTTP/1.1\r\nHost: a\r\n"
+#define POST "POST /x HTTP/1.1\r\nHost: a\r\n"
+#define OK "HTTP/1.1 200 OK\r\n"
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is not in: %s", part, text);
+}
+
+static void assert_has_not(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' is in: %s", part, text);
+}
+
+static void assert_nothing_left(struct rig *rig)
+{
+	struct inflight sum = rig_inflight(rig);
+
+	assert_int_equal(sum.requests, 0);
+	assert_int_equal(sum.waiting, 0);
+	assert_int_equal(sum.uncached_tokens, 0);
+	assert_null(rig->worker->waiting);
+}
+
+/* ---- requests ---- */
+
+/* Each is followed by a second request, which a laxer reader would see. */
+#define SMUGGLED "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static const char *const smugglers[] = {
+	POST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding\x0b: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Content-Length: 0\r\nContent-Length: 44\r\n\r\n" SMUGGLED,
+	POST "Content-Length: 0, 44\r\n\r\n" SMUGGLED,
+	POST "Content-Length: +0\r\n\r\n" SMUGGLED,
+	POST "Content-Length: 0x0\r\n\r\n" SMUGGLED,
+	POST " Content-Length: 44\r\n\r\n" SMUGGLED,
+	"POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\n\r\n0\n\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\n\r\n0;a\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\n\r\n0 \r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\n\r\n1\r\nxx0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\n\r\n-0\r\n\r\n" SMUGGLED,
+	POST "Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n" SMUGGLED,
+	"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" SMUGGLED,
+	"GET /x\r\n" SMUGGLED,
+	"GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED,
+	"\0GET /x HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED,
+};
+
+static void ambiguous_requests_reach_no_server(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(smugglers); i++) {
+		int client = rig_client(rig);
+		size_t length = strlen(smugglers[i]);
+		const char *got;
+
+		if (!length) /* the one that begins with NUL */
+			length = sizeof("\0GET /x HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED) - 1;
+		rig_send(rig, client, smugglers[i], length);
+		got = rig_expect_end(rig, client, NULL);
+		if (strncmp(got, "HTTP/1.1 400 ", 13) && strncmp(got, "HTTP/1.1 501 ", 13))
+			fail_msg("%s: %s", smugglers[i], got);
+		if (strstr(got + 1, "HTTP/1.1"))
+			fail_msg("%s: two answers: %s", smugglers[i], got);
+		close(client);
+	}
+	assert_int_equal(rig->worker->row->upstream_connects, 0);
+	assert_nothing_left(rig);
+}
+
+static void a_chunked_body_of_single_bytes_goes_up_with_a_length(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	const char *got, *p;
+	static const char request[] = POST "Transfer-Encoding: chunked\r\nTE: trailers\r\n"
+					   "Trailer: X-T\r\n\r\n"
+					   "1\r\nh\r\n1;a=b\r\ne\r\n1\r\ny\r\n0\r\nX-T: 1\r\n\r\n";
+
+	(void)state;
+	for (p = request; *p; p++)
+		rig_send(rig, client, p, 1);
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	got = rig_expect(rig, server, "\r\n\r\nhey");
+	assert_has(got, "Content-Length: 3\r\n");
+	assert_has_not(got, "Transfer-Encoding");
+	assert_has_not(got, "X-T: 1");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+	rig_expect(rig, client, "\r\n\r\n1");
+	close(server);
+	close(client);
+}
+
+static void expect_continue_of_an_empty_body_is_not_waited_for(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+
+	(void)state;
+	rig_puts(rig, client, POST "Expect: 100-continue\r\nContent-Length: 0\r\n\r\n");
+	server = rig_accept(rig, 0, 1000);
+	assert_true(server >= 0);
+	rig_expect(rig, server, "Content-Length: 0\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+	rig_expect(rig, client, "\r\n\r\n1");
+	close(server);
+	close(client);
+}
+
+static void a_rewrite_does_not_open_a_blocked_path(void **state)
+{
+	RIG_READY(rig, "{'matches':[{'path_type':'PathPrefix','path':'/team'}],"
+		       "'filters':{'rewrite_type':'ReplacePrefixMatch','rewrite_path':'/'},"
+		       "'backends':[{'pool':1,'weight':1,'name':'ai/one'}]}");
+	int client = rig_client(rig);
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client, "GET /team/metrics?a=b HTTP/1.1\r\nHost: a\r\n\r\n");
+	got = rig_expect(rig, client, "}}\n");
+	assert_has(got, "HTTP/1.1 404 ");
+	assert_has(got, "not served to clients");
+	assert_int_equal(rig->worker->row->upstream_connects, 0);
+	assert_nothing_left(rig);
+	close(client);
+}
+
+/* ---- answers ---- */
+
+/* Whatever the server says, the client hears 502 in the gateway's own words. */
+static void answers_that_can_be_read_in_two_ways_are_not_passed_on(void **state)
+{
+	static const char *const answers[] = {
+		OK "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		OK "Content-Length: 4\r\nContent-Length: 5\r\n\r\nevil!",
+		OK "Content-Length: 4, 4\r\n\r\nevil",
+		OK "Transfer-Encoding: gzip, chunked\r\n\r\nevil",
+		OK "X: y\r\n evil\r\nContent-Length: 0\r\n\r\n",
+		OK "X: y\nContent-Length: 0\n\n",
+		OK "X evil\r\n\r\n",
+		"HTTP/1.1 204 x\r\nContent-Length: 4\r\n\r\nevil",
+		"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: evil\r\n\r\n",
+		"HTTP/1.1 99 x\r\n\r\n",
+		"HTTP/2 200\r\n\r\n",
+		"evil\r\n\r\n",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		RIG_READY(rig, TO_ONE);
+		int client = rig_client(rig), server;
+		const char *got;
+
+		rig_puts(rig, client, GET "\r\n");
+		server = rig_accept(rig, 0, RIG_WAIT_MS);
+		rig_expect(rig, server, "\r\n\r\n");
+		rig_puts(rig, server, answers[i]);
+		got = rig_expect(rig, client, "}}\n");
+		if (strncmp(got, "HTTP/1.1 502 ", 13) || strstr(got, "evil"))
+			fail_msg("%s: %s", answers[i], got);
+		assert_nothing_left(rig);
+		close(server);
+		close(client);
+	}
+}
+
+static void a_second_answer_is_not_given_to_the_next_request(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1" OK "Content-Length: 4\r\n\r\nevil");
+	assert_has_not(rig_expect(rig, client, "\r\n\r\n1"), "evil");
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	assert_true(server >= 0);
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n2");
+	got = rig_expect(rig, client, "\r\n\r\n2");
+	assert_has_not(got, "evil");
+	close(server);
+	close(client);
+}
+
+static void bytes_on_an_idle_connection_are_not_an_answer(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+	rig_expect(rig, client, "\r\n\r\n1");
+	rig_puts(rig, server, OK "Content-Length: 4\r\n\r\nevil");
+	assert_true(rig_is_closed(rig, server));
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	assert_true(server >= 0);
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n2");
+	got = rig_expect(rig, client, "\r\n\r\n2");
+	assert_has_not(got, "evil");
+	close(server);
+	close(client);
+}
+
+/* An answer that comes before the request has been taken ends that connection. */
+static void an_early_answer_is_passed_on_and_its_connection_not_kept(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	static char body[4 << 20];
+	char head[128];
+	const char *got;
+
+	(void)state;
+	memset(body, 'b', sizeof(body));
+	snprintf(head, sizeof(head), POST "Content-Length: %zu\r\n\r\n", sizeof(body));
+	rig_puts(rig, client, head);
+	rig_send(rig, client, body, sizeof(body));
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, "HTTP/1.1 413 x\r\nContent-Length: 3\r\n\r\nbig");
+	got = rig_expect(rig, client, "\r\n\r\nbig");
+	assert_has(got, "HTTP/1.1 413 ");
+	assert_true(rig_is_closed(rig, server));
+	assert_nothing_left(rig);
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	assert_true(server >= 0);
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n2");
+	rig_expect(rig, client, "\r\n\r\n2");
+	close(server);
+	close(client);
+}
+
+static void interim_answers_are_swallowed(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 C");
+	rig_puts(rig, server, "ontinue\r\n\r\n" OK "Content-Length: 1\r\n\r\n1");
+	got = rig_expect(rig, client, "\r\n\r\n1");
+	assert_int_equal(strncmp(got, OK, strlen(OK)), 0);
+	assert_has_not(got, "Link");
+	close(server);
+	close(client);
+}
+
+static void bodiless_answers_leave_the_connections_in_step(void **state)
+{
+	static const char *const answers[] = {
+		"HTTP/1.1 204 x\r\n\r\n",
+		"HTTP/1.1 304 x\r\nContent-Length: 5\r\n\r\n",
+		"HTTP/1.1 304 x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		OK "Content-Length: 0\r\n\r\n",
+		OK "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	};
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	size_t i;
+
+	(void)state;
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		rig_expect(rig, server, "\r\n\r\n");
+		rig_puts(rig, server, answers[i]);
+		rig_expect(rig, client, i < 4 ? "\r\n\r\n" : "0\r\n\r\n");
+		rig_puts(rig, client, GET "\r\n");
+	}
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+	assert_int_equal(strncmp(rig_expect(rig, client, "\r\n\r\n1"), OK, strlen(OK)), 0);
+	assert_int_equal(rig->worker->row->upstream_connects, 1);
+	close(server);
+	close(client);
+}
+
+static void a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	const char *got, *event;
+
+	(void)state;
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server,
+		 OK "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+		    "9\r\ndata: 1\n\n\r\nxyz\r\n");
+	got = rig_expect_end(rig, client, NULL);
+	assert_has(got, "9\r\ndata: 1\n\n\r\n");
+	event = strstr(got, "event: error");
+	assert_non_null(event);
+	assert_has_not(got, "xyz");
+	assert_has_not(got, "\r\n0\r\n\r\n");
+	close(server);
+	close(client);
+}
+
+static void a_head_that_fills_the_buffer_may_be_followed_by_its_body_later(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	static char head[BUFFER_BYTES + 1];
+	int n = snprintf(head, sizeof(head), OK "Content-Length: 1\r\nX: ");
+
+	(void)state;
+	memset(head + n, 'x', BUFFER_BYTES - (size_t)n - 4);
+	memcpy(head + BUFFER_BYTES - 4, "\r\n\r\n", 4);
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_send(rig, server, head, BUFFER_BYTES);
+	assert_int_equal(strncmp(rig_expect(rig, client, "\r\n\r\n"), OK, strlen(OK)), 0);
+	rig_puts(rig, server, "1");
+	rig_expect(rig, client, "1");
+	close(server);
+	close(client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ambiguous_requests_reach_no_server),
+		cmocka_unit_test(a_chunked_body_of_single_bytes_goes_up_with_a_length),
+		cmocka_unit_test(expect_continue_of_an_empty_body_is_not_waited_for),
+		cmocka_unit_test(a_rewrite_does_not_open_a_blocked_path),
+		cmocka_unit_test(answers_that_can_be_read_in_two_ways_are_not_passed_on),
+		cmocka_unit_test(a_second_answer_is_not_given_to_the_next_request),
+		cmocka_unit_test(bytes_on_an_idle_connection_are_not_an_answer),
+		cmocka_unit_test(an_early_answer_is_passed_on_and_its_connection_not_kept),
+		cmocka_unit_test(interim_answers_are_swallowed),
+		cmocka_unit_test(bodiless_answers_leave_the_connections_in_step),
+		cmocka_unit_test(a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk),
+		cmocka_unit_test(a_head_that_fills_the_buffer_may_be_followed_by_its_body_later),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
