@@ -15,7 +15,7 @@ command -v node >/dev/null && command -v npm >/dev/null || {
 if [ ! -e "$here/node_modules/.package-lock.json" ] ||
 	[ "$here/package-lock.json" -nt "$here/node_modules/.package-lock.json" ]; then
 	echo "installing the check's client from npm (tests/lab/check/package-lock.json)"
-	npm ci --prefix "$here" --no-audit --no-fund --loglevel=error || {
+	timeout 120 npm ci --prefix "$here" --no-audit --no-fund --loglevel=error || {
 		echo "npm ci failed: the check needs the openai package from the npm registry"
 		exit 77
 	}
