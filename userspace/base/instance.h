@@ -15,6 +15,7 @@
 #define RUN_ROUTES "routes.json" /* routes snapshot; writer: controller */
 #define RUN_ACCESS_LOG "access.log" /* default of sluice-proxy --access-log */
 #define RUN_PROXY_PID "proxy.pid"
+#define RUN_SOURCES "sources" /* copies of good source files; writer: controller */
 #define RUN_CONTROLLER_PID "controller.pid"
 
 struct instance {

@@ -287,9 +287,12 @@ static int generation_adopt(struct controller *controller)
 static int sources_open(struct controller *controller, struct source_set **ret_sources)
 {
 	const struct controller_options *options = controller->options;
+	char keep[2 * INSTANCE_PATH_MAX];
 
 	return source_set_open(controller->loop, &options->config, options->clusters,
-			       options->cluster_count, sources_changed, controller, ret_sources);
+			       options->cluster_count,
+			       instance_run_path(&options->instance, RUN_SOURCES, keep),
+			       sources_changed, controller, ret_sources);
 }
 
 static int controller_open(struct controller *controller)

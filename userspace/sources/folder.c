@@ -24,6 +24,7 @@
 #include "userspace/base/file.h"
 #include "userspace/base/log.h"
 #include "userspace/base/text.h"
+#include "userspace/sources/last_good.h"
 #include "userspace/sources/yaml.h"
 
 #define WATCH_MASK                                                                                 \
@@ -57,6 +58,7 @@ struct found_file {
 
 struct folder {
 	char *path;
+	char *keep; /* where copies of good files are; NULL: none */
 	int inotify_fd;
 	bool watch_failed; /* said so */
 	size_t file_count;
@@ -226,10 +228,19 @@ static int file_parse(struct source_file *file, struct source_file *last, const 
 	return err;
 }
 
+static bool file_is_broken(const struct source_file *file)
+{
+	for (size_t i = 0; i < file->messages.count; i++) {
+		if (file->messages.list[i].level == LOG_LEVEL_ERROR)
+			return true;
+	}
+	return false;
+}
+
 /* Reads `found` into a new source_file; `last` gives what stays and is left to be
  * freed.  -ENOENT: it is gone again; -EALREADY: the bytes are the same. */
-static int file_read_found(const struct found_file *found, struct source_file *last,
-			   uint64_t now_ns, struct source_file **ret_file)
+static int file_read_found(const struct folder *folder, const struct found_file *found,
+			   struct source_file *last, uint64_t now_ns, struct source_file **ret_file)
 {
 	_cleanup_(file_freep) struct source_file *file = NULL;
 	_cleanup_free_ char *data = NULL;
@@ -253,6 +264,8 @@ static int file_read_found(const struct found_file *found, struct source_file *l
 		err = file_parse(file, last, data, size);
 		if (err)
 			return err;
+		if (folder->keep && !file_is_broken(file))
+			last_good_store(folder->keep, found->path, data, size);
 	} else if (last && last->read_error == err) {
 		return -EALREADY;
 	} else {
@@ -411,10 +424,43 @@ static bool stamp_equal(const struct stamp *a, const struct stamp *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* What the copy of a file holds; NULL: there is none, or no memory. */
+static struct source_file *file_from_copy(const struct folder *folder, const char *path)
+{
+	_cleanup_(file_freep) struct source_file *file = NULL;
+	_cleanup_free_ char *data = NULL;
+	size_t size = 0;
+
+	if (!folder->keep || last_good_load(folder->keep, path, &data, &size) < 0)
+		return NULL;
+	if (file_new(path, &file) < 0 || file_parse(file, NULL, data, size) < 0)
+		return NULL;
+	return TAKE_PTR(file);
+}
+
+/* A file that is seen for the first time, and is broken: is there a copy? */
+static int file_recall(const struct folder *folder, const struct found_file *found, uint64_t now_ns,
+		       struct source_file **file)
+{
+	_cleanup_(file_freep) struct source_file *last = file_from_copy(folder, found->path);
+	struct source_file *recalled;
+	int err;
+
+	if (!last)
+		return 0;
+	err = file_read_found(folder, found, last, now_ns, &recalled);
+	if (err)
+		return err;
+	file_free(*file);
+	*file = recalled;
+	return 0;
+}
+
 /* `last` (may be NULL) and `found` are one path: *ret_file is what stands there
  * now, NULL when it is gone. */
-static int file_refresh(const struct found_file *found, struct source_file *last, uint64_t now_ns,
-			struct source_file **ret_file, bool *changed)
+static int file_refresh(const struct folder *folder, const struct found_file *found,
+			struct source_file *last, uint64_t now_ns, struct source_file **ret_file,
+			bool *changed)
 {
 	struct source_file *file = NULL;
 	int err;
@@ -423,7 +469,9 @@ static int file_refresh(const struct found_file *found, struct source_file *last
 		*ret_file = last;
 		return 0;
 	}
-	err = file_read_found(found, last, now_ns, &file);
+	err = file_read_found(folder, found, last, now_ns, &file);
+	if (!err && !last && file_is_broken(file))
+		file_recall(folder, found, now_ns, &file); /* a failure: it stays as it is */
 	if (err == -EALREADY) {
 		*ret_file = last;
 		return 0;
@@ -444,6 +492,8 @@ static struct source_file *file_missing(const struct walk *walk, struct source_f
 {
 	if (walk->incomplete)
 		return last;
+	if (walk->folder->keep)
+		last_good_remove(walk->folder->keep, last->path);
 	file_free(last);
 	*changed = true;
 	return NULL;
@@ -467,7 +517,8 @@ static int files_merge(struct folder *folder, struct walk *walk, uint64_t now_ns
 		else if (order < 0)
 			file = file_missing(walk, last, changed);
 		else
-			err = file_refresh(found, order == 0 ? last : NULL, now_ns, &file, changed);
+			err = file_refresh(folder, found, order == 0 ? last : NULL, now_ns, &file,
+					   changed);
 		old += order <= 0;
 		new += order >= 0;
 		if (file)
@@ -617,7 +668,7 @@ int folder_scan(struct folder *folder, uint64_t now_ns, bool *ret_changed)
 
 /* ---- opening ---- */
 
-int folder_open(const char *path, struct folder **ret_folder)
+int folder_open(const char *path, const char *keep, struct folder **ret_folder)
 {
 	_cleanup_(folder_closep) struct folder *folder = calloc(1, sizeof(*folder));
 	struct stat st;
@@ -634,7 +685,8 @@ int folder_open(const char *path, struct folder **ret_folder)
 				 "%s: not a folder; give the folder that holds the YAML files",
 				 path);
 	folder->path = strdup(path);
-	if (!folder->path)
+	folder->keep = keep ? strdup(keep) : NULL;
+	if (!folder->path || (keep && !folder->keep))
 		return -ENOMEM;
 	for (size_t length = strlen(folder->path); length > 1 && folder->path[length - 1] == '/';
 	     length--)
@@ -659,6 +711,7 @@ void folder_close(struct folder *folder)
 	arena_deinit(&folder->arena);
 	closep(&folder->inotify_fd);
 	free(folder->path);
+	free(folder->keep);
 	free(folder);
 }
 

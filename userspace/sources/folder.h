@@ -21,8 +21,10 @@
 
 struct folder;
 
-/* Reads nothing yet.  -ENOTDIR, -ENOENT and so on, logged. */
-int folder_open(const char *path, struct folder **ret_folder);
+/* Reads nothing yet.  `keep` (NULL: none) is a folder of copies, see
+ * last_good.h: a file that is broken when it is first seen stays as its copy.
+ * -ENOTDIR, -ENOENT and so on, logged. */
+int folder_open(const char *path, const char *keep, struct folder **ret_folder);
 void folder_close(struct folder *folder);
 static inline void folder_closep(struct folder **folder)
 {

@@ -18,6 +18,7 @@
 #include "userspace/base/loop.h"
 #include "userspace/sources/desired.h"
 #include "userspace/sources/folder.h"
+#include "userspace/sources/last_good.h"
 
 #define SETTLE_NS (200 * NS_PER_MS)
 #define SETTLE_NS_MAX (2 * NS_PER_S)
@@ -118,10 +119,11 @@ static void folder_changed(struct watch *watch, uint32_t events)
 /* ---- opening ---- */
 
 /* A folder that is there already serves twice. */
-static int folder_add(struct source_set *set, const char *path, struct watched_folder **ret_folder)
+static int folder_add(struct source_set *set, const char *path, const char *keep,
+		      struct watched_folder **ret_folder)
 {
 	struct watched_folder *folder = &set->folders[set->folder_count];
-	int err = folder_open(path, &folder->folder);
+	int err = folder_open(path, keep, &folder->folder);
 
 	if (err)
 		return err;
@@ -144,7 +146,8 @@ static int folder_add(struct source_set *set, const char *path, struct watched_f
 	return 0;
 }
 
-static int cluster_add(struct source_set *set, const struct source_folder *cluster)
+static int cluster_add(struct source_set *set, const struct source_folder *cluster,
+		       const char *keep)
 {
 	struct watched_folder *source;
 	int err;
@@ -160,7 +163,7 @@ static int cluster_add(struct source_set *set, const struct source_folder *clust
 	if (set->cluster_count == CLUSTERS_MAX - 1)
 		return log_error(-E2BIG, "cluster %s: more than %d clusters; split the gateway",
 				 cluster->cluster, CLUSTERS_MAX - 1);
-	err = folder_add(set, cluster->path, &source);
+	err = folder_add(set, cluster->path, keep, &source);
 	if (err)
 		return err;
 	for (size_t i = 0; i < set->cluster_count; i++) {
@@ -193,9 +196,10 @@ static int folders_watch(struct source_set *set)
 }
 
 int source_set_open(struct loop *loop, const struct source_folder *config,
-		    const struct source_folder *clusters, size_t cluster_count,
+		    const struct source_folder *clusters, size_t cluster_count, const char *keep,
 		    source_set_changed changed, void *ctx, struct source_set **ret_set)
 {
+	const uint64_t start_ns = clock_realtime_ns();
 	_cleanup_(source_set_closep) struct source_set *set = calloc(1, sizeof(*set));
 	bool any;
 	int err;
@@ -207,12 +211,16 @@ int source_set_open(struct loop *loop, const struct source_folder *config,
 	set->ctx = ctx;
 	set->settle = TIMER_INIT(settle_fired);
 	set->look = TIMER_INIT(look_fired);
-	err = folder_add(set, config->path, &set->config);
+	err = keep ? last_good_open(keep) : 0;
+	if (!err)
+		err = folder_add(set, config->path, keep, &set->config);
 	for (size_t i = 0; i < cluster_count && !err; i++)
-		err = cluster_add(set, &clusters[i]);
+		err = cluster_add(set, &clusters[i], keep);
 	if (err)
 		return err;
 	folders_scan(set, &any);
+	if (keep)
+		last_good_prune(keep, start_ns - NS_PER_S); /* file systems' clocks lag a little */
 	err = folders_watch(set);
 	if (err)
 		return err;

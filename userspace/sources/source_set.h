@@ -23,9 +23,11 @@ typedef void (*source_set_changed)(void *ctx);
 /* Reads all folders at once and watches them; takes two timers of the loop.
  * Names differ and are at most CLUSTERS_MAX.  A folder that does not exist, or
  * a name given twice, is an error and logged; a file that cannot be read or
- * parsed is not: it is logged, and its last good objects go on being used. */
+ * parsed is not: it is logged, and its last good objects go on being used.
+ * `keep` (NULL: none) is a folder where copies of good files are kept, so that
+ * this holds for files that are broken already when the set is opened. */
 int source_set_open(struct loop *loop, const struct source_folder *config,
-		    const struct source_folder *clusters, size_t cluster_count,
+		    const struct source_folder *clusters, size_t cluster_count, const char *keep,
 		    source_set_changed changed, void *ctx, struct source_set **ret_set);
 void source_set_close(struct source_set *set);
 static inline void source_set_closep(struct source_set **set)

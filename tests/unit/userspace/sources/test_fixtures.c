@@ -48,7 +48,7 @@ static struct folder *folder_load(const char *path)
 	struct folder *folder = NULL;
 	bool changed;
 
-	assert_int_equal(folder_open(path, &folder), 0);
+	assert_int_equal(folder_open(path, NULL, &folder), 0);
 	assert_int_equal(folder_scan(folder, 0, &changed), 0);
 	return folder;
 }
