@@ -67,7 +67,7 @@ static int place_setup(void **state)
 	log_count = 0;
 	last_log[0] = '\0';
 	snprintf(place->root, sizeof(place->root), "/tmp/sluice-folder-XXXXXX");
-	if (!mkdtemp(place->root) || folder_open(place->root, &place->folder))
+	if (!mkdtemp(place->root) || folder_open(place->root, NULL, &place->folder))
 		return -1;
 	place->now_ns = clock_realtime_ns() + 3600 * NS_PER_S;
 	*state = place;
@@ -336,9 +336,9 @@ static void only_a_folder_can_be_opened(void **state)
 	struct folder *folder = NULL;
 
 	file_put(place, "a.yaml", "");
-	assert_int_equal(folder_open("/nonexistent", &folder), -ENOENT);
+	assert_int_equal(folder_open("/nonexistent", NULL, &folder), -ENOENT);
 	assert_non_null(strstr(last_log, "/nonexistent"));
-	assert_int_equal(folder_open(path_in(place, "a.yaml"), &folder), -ENOTDIR);
+	assert_int_equal(folder_open(path_in(place, "a.yaml"), NULL, &folder), -ENOTDIR);
 	assert_null(folder);
 }
 
@@ -362,7 +362,7 @@ static void listening_open(struct listening *listening, const struct place *plac
 
 	mkdir(path_in(place, "a"), 0755);
 	assert_int_equal(loop_new(8, &listening->loop), 0);
-	assert_int_equal(source_set_open(listening->loop, &config, clusters, 1, changed_count,
+	assert_int_equal(source_set_open(listening->loop, &config, clusters, 1, NULL, changed_count,
 					 listening, &listening->set),
 			 0);
 }
@@ -461,17 +461,19 @@ static void bad_sets_are_refused(void **state)
 	struct loop *loop;
 
 	assert_int_equal(loop_new(8, &loop), 0);
-	assert_int_equal(source_set_open(loop, &config, twice, 2, changed_count, NULL, &set),
+	assert_int_equal(source_set_open(loop, &config, twice, 2, NULL, changed_count, NULL, &set),
 			 -EEXIST);
 	assert_non_null(strstr(last_log, "given twice"));
-	assert_int_equal(source_set_open(loop, &config, shared, 2, changed_count, NULL, &set),
+	assert_int_equal(source_set_open(loop, &config, shared, 2, NULL, changed_count, NULL, &set),
 			 -EEXIST);
-	assert_int_equal(source_set_open(loop, &config, &missing, 1, changed_count, NULL, &set),
+	assert_int_equal(source_set_open(loop, &config, &missing, 1, NULL, changed_count, NULL,
+					 &set),
 			 -ENOENT);
-	assert_int_equal(source_set_open(loop, &missing, NULL, 0, changed_count, NULL, &set),
+	assert_int_equal(source_set_open(loop, &missing, NULL, 0, NULL, changed_count, NULL, &set),
 			 -ENOENT);
 	assert_null(set);
-	assert_int_equal(source_set_open(loop, &config, twice, 1, changed_count, NULL, &set), 0);
+	assert_int_equal(source_set_open(loop, &config, twice, 1, NULL, changed_count, NULL, &set),
+			 0);
 	source_set_close(set);
 	loop_free(loop);
 }
