@@ -41,6 +41,16 @@ void resolve_say(struct resolve *resolve, enum log_level level, const struct obj
 		    object->namespace_, *object->namespace_ ? "/" : "", object->name, path, text);
 }
 
+const char *field_format(char buffer[FIELD_PATH_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(buffer, FIELD_PATH_MAX, format, args);
+	va_end(args);
+	return buffer;
+}
+
 int object_age_compare(const void *a, const void *b)
 {
 	const struct object *x = *(struct object *const *)a, *y = *(struct object *const *)b;

@@ -375,10 +375,11 @@ const char *const ignored_kinds[] = {
 	/* inference and gateway kinds that later versions will act upon */
 	"InferenceModelRewrite", "InferenceModel", "EndpointPickerConfig",
 	"GCPTrafficDistributionPolicy", "GCPRoutingExtension", "GCPTrafficExtension",
-	"GCPSessionAffinityPolicy", "GCPSessionAffinityFilter", "GCPGatewayPolicy",
-	"AutoscalingMetric", "BackendTLSPolicy", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute",
-	"XListenerSet", "ListenerSet", "ServiceImport", "ServiceExport", "ResourceClaim",
-	"ResourceClaimTemplate", "ResourceSlice", "DeviceClass", "Secret",
+	"MultiClusterIngress", "MultiClusterService", "BackendConfig", "FrontendConfig",
+	"ManagedCertificate", "GCPSessionAffinityPolicy", "GCPSessionAffinityFilter",
+	"GCPGatewayPolicy", "AutoscalingMetric", "BackendTLSPolicy", "GRPCRoute", "TCPRoute",
+	"TLSRoute", "UDPRoute", "XListenerSet", "ListenerSet", "ServiceImport", "ServiceExport",
+	"ResourceClaim", "ResourceClaimTemplate", "ResourceSlice", "DeviceClass", "Secret",
 	/* what a cluster is full of and a gateway has no use for */
 	"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "LeaderWorkerSet",
 	"HorizontalPodAutoscaler", "PodDisruptionBudget", "PodMonitoring", "ServiceMonitor",

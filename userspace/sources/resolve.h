@@ -59,6 +59,12 @@ void resolve_say(struct resolve *resolve, enum log_level level, const struct obj
 		 uint32_t line, const char *path, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));
 
+/* A field path with indexes, for one message: FIELD("spec.addresses[%zu].type", i) */
+#define FIELD_PATH_MAX 128
+#define FIELD(...) field_format((char[FIELD_PATH_MAX]){0}, __VA_ARGS__)
+const char *field_format(char buffer[FIELD_PATH_MAX], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Older first (unknown age last), then by namespace and name: who wins a conflict. */
 int object_age_compare(const void *a, const void *b);
 /* Objects of one kind in the config cluster, by age; in scratch memory. */

@@ -84,14 +84,32 @@ static int source_compare(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Has the config cluster something of its own that can be a backend? */
+static bool route_uses_service(const struct http_route *route)
+{
+	for (size_t i = 0; i < route->rule_count; i++) {
+		for (size_t k = 0; k < route->rules[i].backend_count; k++) {
+			enum pool_class class;
+
+			if (reference_class(&route->rules[i].backends[k].ref, &class) &&
+			    class == POOL_SERVICE)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Has the config cluster something of its own that may be a backend? */
 static bool config_has_backends(const struct objects *objects)
 {
-	size_t pools, services;
+	size_t pool_count, route_count;
+	struct object **routes = objects_range(objects, KIND_HTTP_ROUTE, &route_count);
 
-	objects_range(objects, KIND_INFERENCE_POOL, &pools);
-	objects_range(objects, KIND_SERVICE, &services);
-	return pools + services > 0;
+	objects_range(objects, KIND_INFERENCE_POOL, &pool_count);
+	for (size_t i = 0; i < route_count; i++) {
+		if (route_uses_service(routes[i]->spec))
+			return true;
+	}
+	return pool_count > 0;
 }
 
 /* Target clusters, and the config cluster when it is not one of them but may serve. */

@@ -142,11 +142,13 @@ static int slice_address_add(struct collecting *collecting, const struct object 
 	const char *zone = endpoint->zone ? endpoint->zone
 					  : node_zone(collecting->objects, endpoint->node);
 	const bool is_pod = endpoint->target.name && strcmp(endpoint->target.kind, "Pod") == 0;
+	const size_t index =
+		(size_t)(endpoint - ((const struct endpoint_slice *)slice->spec)->endpoints);
 	struct ip_addr addr;
 
 	if (address_parse(address, &addr)) {
 		resolve_say(collecting->resolve, LOG_LEVEL_ERROR, slice, endpoint->line,
-			    "endpoints[].addresses",
+			    FIELD("endpoints[%zu].addresses", index),
 			    "\"%.60s\" is not an IP address; it is left out", address);
 		return 0;
 	}
@@ -296,7 +298,8 @@ static void import_clusters_check(struct resolve *resolve, const struct object *
 
 			if (!cluster_is_known(resolve->desired, cluster->name))
 				resolve_say(resolve, LOG_LEVEL_WARNING, import, cluster->line,
-					    "status.controllers[].exportingClusters[].name",
+					    FIELD("status.controllers[%zu].exportingClusters[%zu]",
+						  i, k),
 					    "cluster %.80s is not among the clusters given to the "
 					    "controller; add --cluster %.80s=DIR or take it out",
 					    cluster->name, cluster->name);

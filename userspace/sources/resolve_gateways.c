@@ -28,11 +28,24 @@ struct placed_listener {
 
 /* ---- what can be served ---- */
 
+static const struct gateway *gateway_spec(const struct object *object)
+{
+	return object->spec;
+}
+
+/* "spec.listeners[2].MEMBER" */
+#define LISTENER_FIELD(object, item, member)                                                       \
+	FIELD("spec.listeners[%zu]." member, (size_t)((item)-gateway_spec(object)->listeners))
+#define ADDRESS_FIELD(object, item, member)                                                        \
+	FIELD("spec.addresses[%zu]." member, (size_t)((item)-gateway_spec(object)->addresses))
+
 static bool class_is_known(struct resolve *resolve, const struct object *gateway)
 {
 	const struct gateway *spec = gateway->spec;
 
-	if (objects_find(resolve->input->config.objects, KIND_GATEWAY_CLASS, "", spec->class_name))
+	/* GKE brings its classes along, so its manifests do not have them */
+	if (strncmp(spec->class_name, "gke-l7-", 7) == 0 ||
+	    objects_find(resolve->input->config.objects, KIND_GATEWAY_CLASS, "", spec->class_name))
 		return true;
 	resolve_say(resolve, LOG_LEVEL_ERROR, gateway, 0, "spec.gatewayClassName",
 		    "there is no GatewayClass %.80s; the Gateway is not served, add the class",
@@ -45,7 +58,8 @@ static bool protocol_is_served(struct resolve *resolve, const struct object *gat
 {
 	if (strcmp(listener->protocol, "HTTP") == 0)
 		return true;
-	resolve_say(resolve, LOG_LEVEL_INFO, gateway, listener->line, "spec.listeners[].protocol",
+	resolve_say(resolve, LOG_LEVEL_INFO, gateway, listener->line,
+		    LISTENER_FIELD(gateway, listener, "protocol"),
 		    "%.40s is not handled in this version; listener %s is not served",
 		    listener->protocol, listener->name);
 	return false;
@@ -56,9 +70,21 @@ static void expressions_check(struct resolve *resolve, const struct object *gate
 {
 	if (listener->has_expressions)
 		resolve_say(resolve, LOG_LEVEL_ERROR, gateway, listener->line,
-			    "spec.listeners[].allowedRoutes.namespaces.selector.matchExpressions",
+			    LISTENER_FIELD(gateway, listener,
+					   "allowedRoutes.namespaces.selector.matchExpressions"),
 			    "not supported; listener %s admits no route until it uses matchLabels",
 			    listener->name);
+}
+
+/* One host's address: not unspecified, loopback, multicast or broadcast. */
+static bool address_is_servable(const struct ip_addr *addr)
+{
+	static const struct ip_addr loopback6 = {.bytes = {[15] = 1}};
+	const uint8_t first = addr->bytes[12];
+
+	if (address_is_ipv4(addr))
+		return first != 0 && first != 127 && first < 224;
+	return !address_is_zero(addr) && !address_equal(addr, &loopback6) && addr->bytes[0] != 0xff;
 }
 
 static bool address_usable(struct resolve *resolve, const struct object *gateway,
@@ -66,15 +92,17 @@ static bool address_usable(struct resolve *resolve, const struct object *gateway
 {
 	if (strcmp(address->type, "IPAddress") != 0) {
 		resolve_say(resolve, LOG_LEVEL_INFO, gateway, address->line,
-			    "spec.addresses[].type",
+			    ADDRESS_FIELD(gateway, address, "type"),
 			    "%.100s is not served; give an address of type IPAddress to serve here",
 			    address->type);
 		return false;
 	}
-	if (address_parse(address->value, ret_addr) == 0 && !address_is_zero(ret_addr))
+	if (address_parse(address->value, ret_addr) == 0 && address_is_servable(ret_addr))
 		return true;
-	resolve_say(resolve, LOG_LEVEL_ERROR, gateway, address->line, "spec.addresses[].value",
-		    "\"%.60s\" is not an IP address; nothing is served on it", address->value);
+	resolve_say(resolve, LOG_LEVEL_ERROR, gateway, address->line,
+		    ADDRESS_FIELD(gateway, address, "value"),
+		    "\"%.60s\" is not an IP address that can be served on; nothing is, correct it",
+		    address->value);
 	return false;
 }
 
@@ -115,7 +143,7 @@ static int listener_place(struct placing *placing, struct listener_note *note,
 		char address[ADDRESS_TEXT_MAX];
 
 		resolve_say(placing->resolve, LOG_LEVEL_ERROR, note->gateway, note->listener->line,
-			    "spec.listeners[].port",
+			    LISTENER_FIELD(note->gateway, note->listener, "port"),
 			    "listener %s cannot have %s: %s%s; it is not served there",
 			    note->listener->name, address_port_format(addr, wanted.port, address),
 			    owner ? "same port and hostname as listener "

@@ -272,7 +272,8 @@ static int redirect_take(struct rule *rule, const struct http_filter *filter)
 
 static int filter_skip(struct rule *rule, const struct http_filter *filter)
 {
-	rule_say(rule, LOG_LEVEL_INFO, filter->line, "filters[].type",
+	rule_say(rule, LOG_LEVEL_INFO, filter->line,
+		 FIELD("filters[%zu].type", (size_t)(filter - rule->spec->filters)),
 		 "%s is not handled in this version; the rule goes on without it", filter->type);
 	return 0;
 }
@@ -281,7 +282,8 @@ static int filter_refuse(struct rule *rule, const struct http_filter *filter)
 {
 	rule->refused = true;
 	rule_say(
-		rule, LOG_LEVEL_ERROR, filter->line, "filters[].type",
+		rule, LOG_LEVEL_ERROR, filter->line,
+		FIELD("filters[%zu].type", (size_t)(filter - rule->spec->filters)),
 		"%.60s is not supported and must not be skipped; requests of this rule are answered "
 		"500, take the filter out",
 		filter->type);

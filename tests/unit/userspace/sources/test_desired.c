@@ -423,8 +423,8 @@ static void listeners_of_one_place_conflict(void **state)
 	assert_int_equal(world.desired->listener_count, 2);
 	assert_string_equal(world.desired->listeners[0].name, "http");
 	assert_string_equal(world.desired->listeners[1].hostname, "a.test");
-	must_say(&world, "Gateway ai/gw: spec.listeners[].port", "again", "10.0.0.1:80");
-	must_say(&world, "Gateway ai/gw: spec.listeners[].protocol", "HTTPS", "tls");
+	must_say(&world, "Gateway ai/gw: spec.listeners[1].port", "again", "10.0.0.1:80");
+	must_say(&world, "Gateway ai/gw: spec.listeners[3].protocol", "HTTPS", "tls");
 	world_deinit(&world);
 }
 
@@ -444,9 +444,60 @@ static void other_address_types_are_said_and_skipped(void **state)
 	world_resolve(&world);
 	assert_int_equal(world.desired->vip_count, 1);
 	assert_false(address_is_ipv4(&world.desired->vips[0].addr));
-	must_say(&world, "c.yaml:12: Gateway ai/gw: spec.addresses[].type", "Hostname",
+	must_say(&world, "c.yaml:12: Gateway ai/gw: spec.addresses[0].type", "Hostname",
 		 "IPAddress");
-	must_say(&world, "c.yaml:13: Gateway ai/gw: spec.addresses[].value", "10.0.0", "");
+	must_say(&world, "c.yaml:13: Gateway ai/gw: spec.addresses[1].value", "10.0.0", "");
+	world_deinit(&world);
+}
+
+static void classes_that_gke_brings_along_need_no_object(void **state)
+{
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: gw, "
+		    "namespace: ai}\nspec: {gatewayClassName: gke-l7-rilb, addresses: [{value: "
+		    "10.0.0.1}], listeners: [" HTTP_LISTENER "]}\n");
+	world_resolve(&world);
+	assert_int_equal(world.desired->vip_count, 1);
+	world_deinit(&world);
+}
+
+static void addresses_that_no_host_has_alone_are_refused(void **state)
+{
+	static const char *const addresses[] = {"0.0.0.0",	   "127.0.0.1", "224.0.0.1",
+						"255.255.255.255", "'::'",	"'::1'",
+						"'ff02::1'"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+		struct world world = {0};
+		char text[1024];
+
+		snprintf(
+			text, sizeof(text),
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: gw, "
+			"namespace: ai}\nspec: {gatewayClassName: gke-l7-rilb, addresses: [{value: "
+			"%s}], listeners: [" HTTP_LISTENER "]}\n",
+			addresses[i]);
+		decoded_add(&world.config, "c.yaml", text);
+		world_resolve(&world);
+		assert_int_equal(world.desired->vip_count, 0);
+		must_say(&world, "Gateway ai/gw: spec.addresses[0].value", "can be served on", "");
+		world_deinit(&world);
+	}
+}
+
+static void a_config_cluster_without_backends_is_no_cluster(void **state)
+{
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) SERVICE ROUTE("{" BACKEND("p") "}"));
+	world_resolve(&world);
+	assert_int_equal(world.desired->cluster_count, 2);
 	world_deinit(&world);
 }
 
@@ -626,7 +677,7 @@ static void every_match_and_filter_arrives(void **state)
 	assert_int_equal(filters->redirect_status, 302);
 	assert_int_equal(filters->redirect_port, 8443);
 	assert_string_equal(filters->redirect_path, "/x");
-	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[].type", "RequestMirror",
+	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[3].type", "RequestMirror",
 		 "goes on without it");
 	world_deinit(&world);
 }
@@ -650,7 +701,7 @@ static void what_must_not_be_skipped_answers_500(void **state)
 	assert_int_equal(route->rule_count, 2);
 	assert_int_equal(route->rules[0].backends[0].pool, POOL_NONE);
 	assert_int_equal(route->rules[1].backends[0].pool, POOL_NONE);
-	must_say(&world, "spec.rules[0].filters[].type", "ExternalAuth", "500");
+	must_say(&world, "spec.rules[0].filters[0].type", "ExternalAuth", "500");
 	must_say(&world, "spec.rules[1].matches[0].path.value", "/(a", "left out");
 	must_say(&world, "spec.rules[2].backendRefs[0]", "filters of a single backend", "500");
 	world_deinit(&world);
@@ -804,6 +855,9 @@ int main(void)
 		cmocka_unit_test(a_gateway_without_its_class_is_not_served),
 		cmocka_unit_test(listeners_of_one_place_conflict),
 		cmocka_unit_test(other_address_types_are_said_and_skipped),
+		cmocka_unit_test(classes_that_gke_brings_along_need_no_object),
+		cmocka_unit_test(addresses_that_no_host_has_alone_are_refused),
+		cmocka_unit_test(a_config_cluster_without_backends_is_no_cluster),
 		cmocka_unit_test(namespaces_attach_as_the_listener_allows),
 		cmocka_unit_test(hostnames_must_meet_those_of_the_listener),
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
