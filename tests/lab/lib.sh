@@ -69,8 +69,9 @@ lab_spawn() {
 	disown $!
 }
 
+# When the proxy's parent was killed, its keeper has taken its place: the pid file names the parent.
 lab_pid() {
-	cat "$lab_dir/$1.pid"
+	[ "$1" = proxy ] && cat "$lab_run_dir/proxy.pid" 2>/dev/null || cat "$lab_dir/$1.pid"
 }
 
 # ---- topology ----

@@ -6,6 +6,7 @@
 lab_begin
 
 log=$lab_run_dir/access.log
+sleep 0.3 # lines are written within 100 ms, also those of getting ready
 before=$(wc -l <"$log")
 fresh() {
 	tail -n +$((before + 1)) "$log"
@@ -21,6 +22,6 @@ check "a line has all the fields" eval 'fresh | head -n 1 | jq -e "
 check "it names the pod that answered" equals \
 	"$(fresh | jq -r 'select(.model == "llama-3-8b-instruct") | .cluster + "/" + (.endpoint | sub(".*/"; ""))')" "${got#* }"
 check "the pick has the terms of its score" eval \
-	'fresh | jq -e "select(.model == \"llama-3-8b-instruct\") | .pick | .reason and (.score_ms != null)" >/dev/null'
+	'fresh | jq -es "[.[] | select(.model == \"llama-3-8b-instruct\") | .pick | .reason and (.score_ms != null)] == [true]" >/dev/null'
 check "what failed says why" equals "$(fresh | jq -r 'select(.status >= 400) | has("error")' | sort -u)" true
 test_end

@@ -46,7 +46,7 @@ static void put_pick(struct text *text, const struct access_record *r)
 	const struct score_terms *t = &r->pick->terms;
 
 	text_puts(text, ",\"pick\":{");
-	put_string(text, "why", pick_reason_name(r->pick->reason));
+	put_string(text, "reason", pick_reason_name(r->pick->reason));
 	if (!pick_is_none(r->pick)) {
 		text_json_double(text, "score_ms", t->score_ms, 3);
 		text_json_double(text, "rtt_ms", t->rtt_ms, 3);

@@ -92,6 +92,14 @@ static bool was_tried(const struct placement_request *request, uint32_t endpoint
 	return false;
 }
 
+/* Its last probe failed, though not yet as many as make it DOWN. */
+static bool probe_failed(const struct maps *maps, uint32_t endpoint, uint32_t generation)
+{
+	const struct health *health = &maps->health[endpoint];
+
+	return health->fall && health->generation == generation;
+}
+
 static enum score_out out_of(struct placement *placement, const struct placement_request *request,
 			     uint32_t endpoint, uint32_t generation, uint32_t cluster,
 			     uint64_t now_ns)
@@ -106,7 +114,8 @@ static enum score_out out_of(struct placement *placement, const struct placement
 	if (ejection_active(&target_get(placement, endpoint, generation)->ejection, now_ns))
 		return OUT_EJECTED;
 	if (request->suspect_clusters & 1ull << cluster ||
-	    ejection_active(&placement->clusters[cluster], now_ns))
+	    ejection_active(&placement->clusters[cluster], now_ns) ||
+	    probe_failed(placement->maps, endpoint, generation))
 		return OUT_SUSPECT;
 	return OUT_NOT;
 }

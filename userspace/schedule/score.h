@@ -44,7 +44,7 @@ extern const struct score_config score_config_default;
  * is a last resort: taken when no better one is left. */
 enum score_out {
 	OUT_NOT, /* a candidate like any other */
-	OUT_SUSPECT, /* its cluster did not answer this request a moment ago */
+	OUT_SUSPECT, /* its last probe failed, or its cluster did not answer a moment ago */
 	OUT_EJECTED, /* it failed, its next trial is not due */
 	OUT_TRIED, /* this request failed there already */
 	OUT_DRAINING,

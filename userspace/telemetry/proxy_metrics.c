@@ -242,7 +242,7 @@ static void write_first_byte(struct page *page, const char *model, const char *r
 {
 	const char *const labels[] = {"model", model, "region", region, NULL};
 
-	exposition_histogram(page->out, "sluice_proxy_ttft_seconds", labels, &cell->first_byte);
+	exposition_histogram(page->out, "sluice_proxy_time_to_first_token_seconds", labels, &cell->first_byte);
 }
 
 static void write_duration(struct page *page, const char *model, const char *region,
@@ -465,7 +465,7 @@ void proxy_metrics_expose(const struct proxy_metrics *metrics,
 	exposition_family(out, "sluice_proxy_requests_total", "counter",
 			  "Requests answered, by model, region of the endpoint and status.");
 	cells_each(&page, write_requests);
-	exposition_family(out, "sluice_proxy_ttft_seconds", "histogram",
+	exposition_family(out, "sluice_proxy_time_to_first_token_seconds", "histogram",
 			  "Time from the whole request to the first byte of its answer.");
 	cells_each(&page, write_first_byte);
 	exposition_family(out, "sluice_proxy_request_duration_seconds", "histogram",

@@ -84,7 +84,7 @@ static void a_request_reaches_an_endpoint_and_its_answer_comes_back(void **state
 	assert_has(got, "\"model\":\"gemma\"");
 	assert_has(got, "\"region\":\"eu\"");
 	assert_has(got, "\"route\":\"ai/route\"");
-	assert_has(got, "\"pick\":{\"why\":");
+	assert_has(got, "\"pick\":{\"reason\":");
 	assert_true(index < RIG_ENDPOINTS / 2); /* home */
 	close(server);
 	close(client);
