@@ -214,6 +214,15 @@ int upstream_connect(struct worker *worker, uint32_t endpoint, uint32_t generati
 	return 0;
 }
 
+/* Nothing was asked on it, so anything to read is the end, or an answer to nobody
+ * that the next request must not get.  Its event may still be waiting in this turn. */
+static bool is_clean(const struct upstream *u)
+{
+	char byte;
+
+	return recv(u->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 struct upstream *upstream_take_idle(struct worker *worker, uint32_t endpoint, uint32_t generation)
 {
 	for (;;) {
@@ -223,8 +232,8 @@ struct upstream *upstream_take_idle(struct worker *worker, uint32_t endpoint, ui
 		if (!index)
 			return NULL;
 		u = &worker->upstreams[index - 1];
-		if (u->generation != generation) {
-			upstream_close(u); /* another pod had this id */
+		if (u->generation != generation || !is_clean(u)) {
+			upstream_close(u); /* another pod had this id, or it says something */
 			continue;
 		}
 		idle_remove(u);
