@@ -44,6 +44,16 @@ static __always_inline int verdict_out(const struct packet *p, __u32 verdict)
 	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
 }
 
+/* Data begins with the Ethernet header, except behind generic XDP from Linux 6.9
+ * on: where that had to copy the packet for more headroom, mac_len got lost and
+ * data begins with the IP header. */
+static __always_inline bool ethernet_is_missing(struct __sk_buff *skb)
+{
+	struct ethhdr *eth = (void *)(long)skb->data;
+
+	return (void *)(eth + 1) <= (void *)(long)skb->data_end && eth->h_proto != skb->protocol;
+}
+
 static __always_inline int parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 wanted = skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX;
@@ -53,7 +63,23 @@ static __always_inline int parse_skb(struct __sk_buff *skb, struct packet *p)
 	/* failure shows as short headers */
 	if ((void *)(long)skb->data + wanted > (void *)(long)skb->data_end)
 		bpf_skb_pull_data(skb, wanted);
-	return parse_packet(p, (void *)(long)skb->data, (void *)(long)skb->data_end);
+	if (ethernet_is_missing(skb))
+		return parse_packet(p, skb->protocol, 0, (void *)(long)skb->data,
+				    (void *)(long)skb->data_end);
+	return parse_packet(p, skb->protocol, ETH_HLEN, (void *)(long)skb->data,
+			    (void *)(long)skb->data_end);
+}
+
+/* Makes room for the Ethernet header that bpf_redirect_neigh wants to fill. */
+static __always_inline int ethernet_restore(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->l3_offset == ETH_HLEN)
+		return STAGE_NEXT;
+	if (bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return VERDICT_MALFORMED;
+	p->l3_offset = ETH_HLEN;
+	p->l4_offset += ETH_HLEN;
+	return STAGE_NEXT;
 }
 
 static __always_inline int send(const struct packet *p, const struct route *route)
@@ -97,6 +123,8 @@ int tc_ingress(struct __sk_buff *skb)
 		stage = STAGE_NEXT;
 	if (stage == STAGE_NEXT && !flow)
 		stage = flow_store(&packet, contract_, now);
+	if (stage == STAGE_NEXT)
+		stage = ethernet_restore(skb, &packet);
 	if (stage == STAGE_NEXT)
 		stage = rewrite_skb(skb, &packet);
 	if (stage != STAGE_NEXT)

@@ -2,9 +2,10 @@
 /* XDP at every device of the gateway: L4 VIPs are served here, both ways.
  *
  * The body is the list of stages.  xdp_ingress is for native XDP.  xdp_generic
- * judges and drops, but leaves every rewrite to TC: under generic XDP packets
- * are already merged and their checksums may be unfinished, which only TC can
- * tell.  Both take multi-buffer packets, so that MTU 9000 works.
+ * only drops what is to be dropped and leaves all else to TC, uncounted: under
+ * generic XDP packets are already merged and their checksums may be unfinished,
+ * which only TC can tell.  Both take multi-buffer packets, so that MTU 9000
+ * works.
  */
 #include "bpf/maps.h"
 #include "bpf/stage/packet.h"
@@ -43,13 +44,15 @@ static __always_inline bool mark_put(struct xdp_md *ctx, __u32 ifindex, __u32 ve
 	return true;
 }
 
-static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *p, __u32 verdict)
+static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *p, __u32 verdict,
+				       bool is_generic)
 {
 	if (verdict_is_drop(verdict)) {
 		verdict_count(p, verdict);
 		return XDP_DROP;
 	}
-	if (mark_put(ctx, p->ifindex, verdict))
+	/* no mark under generic XDP: from 6.9 on TC may not find it there */
+	if (!is_generic && mark_put(ctx, p->ifindex, verdict))
 		verdict_count(p, verdict);
 	return XDP_PASS;
 }
@@ -68,7 +71,20 @@ static __always_inline int send(struct xdp_md *ctx, const struct packet *p, __u3
 	return bpf_redirect_map(&devices, ifindex, XDP_DROP);
 }
 
-static __always_inline int handle(struct xdp_md *ctx, bool may_rewrite)
+static __always_inline int parse_frame(struct xdp_md *ctx, struct packet *p)
+{
+	struct ethhdr *eth = xdp_data(ctx);
+	int stage;
+
+	if ((void *)(eth + 1) > xdp_end(ctx))
+		return VERDICT_NOT_IP;
+	stage = parse_packet(p, eth->h_proto, ETH_HLEN, xdp_data(ctx), xdp_end(ctx));
+	if (stage == VERDICT_MALFORMED && headers_are_split(ctx, p))
+		return VERDICT_TO_TC;
+	return stage;
+}
+
+static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 {
 	struct packet packet = {
 		.ifindex = ctx->ingress_ifindex,
@@ -85,25 +101,25 @@ static __always_inline int handle(struct xdp_md *ctx, bool may_rewrite)
 
 	if (!contract_)
 		return XDP_PASS;
-	stage = parse_packet(&packet, xdp_data(ctx), xdp_end(ctx));
-	if (stage == VERDICT_MALFORMED && headers_are_split(ctx, &packet))
-		stage = VERDICT_TO_TC;
+	stage = parse_frame(ctx, &packet);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(&packet, contract_, now, &flow);
+	if (stage == STAGE_NEXT && is_generic)
+		stage = VERDICT_TO_TC;
 	if (stage != STAGE_NEXT)
-		return verdict_out(ctx, &packet, stage);
+		return verdict_out(ctx, &packet, stage, is_generic);
 
 	stage = route_find(ctx, &packet, packet.bytes, &route);
 	if (stage == ROUTE_NO_NEIGHBOUR)
 		stage = VERDICT_TO_TC;
-	if (stage == STAGE_NEXT && !(may_rewrite && route_is_native(&packet, route.ifindex)))
+	if (stage == STAGE_NEXT && !route_is_native(&packet, route.ifindex))
 		stage = VERDICT_TO_TC;
 	if (stage == STAGE_NEXT && !flow)
 		stage = flow_store(&packet, contract_, now);
 	if (stage == STAGE_NEXT)
 		stage = rewrite_frame(&packet, xdp_data(ctx), xdp_end(ctx), &route);
 	if (stage != STAGE_NEXT)
-		return verdict_out(ctx, &packet, stage);
+		return verdict_out(ctx, &packet, stage, is_generic);
 	if (flow)
 		flow_touch(&packet, flow, now);
 	return send(ctx, &packet, route.ifindex);
@@ -112,11 +128,11 @@ static __always_inline int handle(struct xdp_md *ctx, bool may_rewrite)
 SEC("xdp.frags")
 int xdp_ingress(struct xdp_md *ctx)
 {
-	return handle(ctx, true);
+	return handle(ctx, false);
 }
 
 SEC("xdp.frags")
 int xdp_generic(struct xdp_md *ctx)
 {
-	return handle(ctx, false);
+	return handle(ctx, true);
 }

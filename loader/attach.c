@@ -77,19 +77,50 @@ static int namespace_attach(const struct attaching *device)
 	return 0;
 }
 
-static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
+/* The first of these hooks that is attached; -ENOENT: none. */
+static int hook_first(const struct attaching *at, enum hook_kind from, enum hook_kind to,
+		      enum hook_kind *ret_kind)
 {
-	int err;
-
-	for (enum hook_kind kind = HOOK_TCX; kind <= HOOK_CLSACT_OWN; kind++) {
+	for (enum hook_kind kind = from; kind <= to; kind++) {
 		if (hook_is_live(&at->dirs, kind, at->device)) {
 			*ret_kind = kind;
 			return 0;
 		}
 	}
+	return -ENOENT;
+}
+
+/* What is attached already is completed, never changed into something else. */
+static int mode_check(const struct attaching *at)
+{
+	enum attach_mode mode = at->loader->mode;
+	bool wants_native = mode == ATTACH_AUTO || mode == ATTACH_NATIVE;
+	bool wants_generic = mode == ATTACH_GENERIC;
+	enum hook_kind found;
+
+	if (hook_first(at, HOOK_NATIVE, HOOK_GENERIC, &found) == 0 &&
+	    !(found == HOOK_NATIVE ? wants_native : wants_generic))
+		return log_error(-EEXIST, "%s: has %s of this instance; detach it first",
+				 at->device, hook_text(found));
+	if (mode == ATTACH_CLSACT && hook_is_live(&at->dirs, HOOK_TCX, at->device))
+		return log_error(-EEXIST, "%s: has %s of this instance; detach it first",
+				 at->device, hook_text(HOOK_TCX));
+	return 0;
+}
+
+static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
+{
+	bool with_clsact = at->loader->mode == ATTACH_CLSACT;
+	int err = 0;
+
+	if (hook_first(at, HOOK_TCX, HOOK_CLSACT_OWN, ret_kind) == 0)
+		return 0;
 	*ret_kind = HOOK_TCX;
-	err = hook_put(at, HOOK_TCX);
-	if (err == -EINVAL) { /* before 6.6 */
+	if (!with_clsact) {
+		err = hook_put(at, HOOK_TCX);
+		with_clsact = err == -EINVAL; /* no TCX before 6.6 */
+	}
+	if (with_clsact) {
 		*ret_kind = HOOK_CLSACT;
 		err = hook_put(at, HOOK_CLSACT);
 	}
@@ -123,21 +154,11 @@ static int xdp_attach(const struct attaching *at, bool *ret_attached)
 {
 	enum attach_mode mode = at->loader->mode;
 	enum hook_kind kind = mode == ATTACH_GENERIC ? HOOK_GENERIC : HOOK_NATIVE;
-	enum hook_kind other = mode == ATTACH_GENERIC ? HOOK_NATIVE : HOOK_GENERIC;
 	int err;
 
 	*ret_attached = false;
-	if (mode != ATTACH_AUTO && hook_is_live(&at->dirs, other, at->device))
-		return log_error(-EEXIST, "%s: has %s of this instance; detach it first",
-				 at->device, hook_text(other));
-	if (mode == ATTACH_TC) {
-		if (hook_is_live(&at->dirs, HOOK_NATIVE, at->device))
-			return log_error(-EEXIST,
-					 "%s: has native XDP of this instance; detach it "
-					 "first",
-					 at->device);
+	if (mode == ATTACH_TC || mode == ATTACH_CLSACT)
 		return 0;
-	}
 	err = hook_put(at, kind);
 	if (err == -EOPNOTSUPP && mode == ATTACH_AUTO) {
 		log_info("%s: the driver has no native XDP (EOPNOTSUPP), TC alone serves it",
@@ -175,12 +196,17 @@ static int device_attach(struct attaching *at)
 {
 	const struct loader *loader = at->loader;
 	bool xdp = false;
+	bool was_attached;
 	enum hook_kind tc;
 	int count = 0, err;
 
 	err = device_find(at->device, &at->ifindex);
 	if (!err)
-		err = namespace_attach(at);
+		err = mode_check(at);
+	if (err)
+		return err;
+	was_attached = hook_first(at, HOOK_NATIVE, HOOK_CLSACT_OWN, &tc) == 0;
+	err = namespace_attach(at);
 	if (!err)
 		err = tc_attach(at, &tc);
 	if (err)
@@ -189,7 +215,8 @@ static int device_attach(struct attaching *at)
 	if (!err && xdp && loader->mode != ATTACH_GENERIC)
 		err = devices_put(at->maps, at->ifindex);
 	if (err) {
-		device_detach(at, &count);
+		if (!was_attached)
+			device_detach(at, &count);
 		return err;
 	}
 	if (!address_is_zero(&at->maps->contract.snat4))

@@ -18,6 +18,7 @@ enum attach_mode {
 	ATTACH_AUTO, /* native XDP, and where the driver has none, TC alone */
 	ATTACH_NATIVE, /* native XDP or an error */
 	ATTACH_TC, /* TC alone */
+	ATTACH_CLSACT, /* TC alone, by a filter that `tc` shows, even where TCX exists */
 	ATTACH_GENERIC, /* generic XDP, only ever on request */
 };
 

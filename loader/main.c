@@ -106,7 +106,7 @@ static int set_event_interval(void *ctx, const char *value)
 
 static int set_mode(void *ctx, const char *value)
 {
-	static const char *const names[] = {"auto", "native", "tc", "generic"};
+	static const char *const names[] = {"auto", "native", "tc", "clsact", "generic"};
 	struct loader *loader = ctx;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -115,7 +115,7 @@ static int set_mode(void *ctx, const char *value)
 			return 0;
 		}
 	}
-	return log_error(-EINVAL, "--mode %s: wants auto, native, tc or generic", value);
+	return log_error(-EINVAL, "--mode %s: wants auto, native, tc, clsact or generic", value);
 }
 
 static const struct option_row rows[] = {
@@ -127,7 +127,7 @@ static const struct option_row rows[] = {
 	{"ring-seed", 0, "N", "load: seed of picks, the same on all gateways", set_ring_seed},
 	{"event-interval", 0, "N", "load, upgrade: report one of N packets (1000; 0: none)",
 	 set_event_interval},
-	{"mode", 0, "MODE", "attach: auto, native, tc or generic (default auto)", set_mode},
+	{"mode", 0, "MODE", "attach: auto (default), native, tc, clsact or generic", set_mode},
 };
 
 static const struct option_table table = {

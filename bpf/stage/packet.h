@@ -28,14 +28,15 @@ struct packet {
 	struct flow_key key; /* as it arrived */
 	struct translation to; /* as it is to leave */
 	__u32 ifindex; /* it arrived by */
-	__u32 frame_bytes; /* of the whole frame, Ethernet included */
+	__u32 frame_bytes; /* of all data there is */
 	__u32 bytes; /* IP total length */
 	__u32 count; /* packets on the wire: more than 1 when TC sees merged ones */
 	__u32 vip; /* id or VIP_NONE */
 	__u32 pool; /* of an L4 VIP */
 	__u32 endpoint; /* id or ENDPOINT_NONE */
 	__u32 generation; /* of the endpoint */
-	__u16 l4_offset; /* from the start of the frame */
+	__u16 l3_offset; /* from the start of the data: 14, or 0 without Ethernet header */
+	__u16 l4_offset; /* likewise */
 	__u8 tcp_flags; /* TCP_SYN and so on; 0 for UDP */
 	__u8 ttl; /* or hop limit */
 	__u8 tos; /* or traffic class */

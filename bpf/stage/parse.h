@@ -50,7 +50,7 @@ static __always_inline int parse_tcp(struct packet *p, void *l4, void *end)
 	p->key.src_port = tcp->source;
 	p->key.dst_port = tcp->dest;
 	p->tcp_flags = ((__u8 *)tcp)[13];
-	if (tcp->doff < 5 || ETH_HLEN + p->bytes < p->l4_offset + (__u32)tcp->doff * 4)
+	if (tcp->doff < 5 || p->l3_offset + p->bytes < p->l4_offset + (__u32)tcp->doff * 4)
 		p->lies = true;
 	return STAGE_NEXT;
 }
@@ -67,7 +67,7 @@ static __always_inline int parse_udp(struct packet *p, void *l4, void *end)
 	length = bpf_ntohs(udp->len);
 	/* a first fragment's UDP length is that of the whole datagram */
 	if (length < sizeof(*udp) ||
-	    (!p->is_fragment && ETH_HLEN + p->bytes < p->l4_offset + length))
+	    (!p->is_fragment && p->l3_offset + p->bytes < p->l4_offset + length))
 		p->lies = true;
 	return STAGE_NEXT;
 }
@@ -76,7 +76,7 @@ static __always_inline int parse_l4(struct packet *p, void *data, void *end)
 {
 	void *l4 = data + p->l4_offset;
 
-	if (ETH_HLEN + p->bytes > p->frame_bytes)
+	if (p->l3_offset + p->bytes > p->frame_bytes)
 		p->lies = true;
 	if (p->key.proto == IPPROTO_TCP)
 		return parse_tcp(p, l4, end);
@@ -85,9 +85,9 @@ static __always_inline int parse_l4(struct packet *p, void *data, void *end)
 	return VERDICT_NOT_A_VIP;
 }
 
-static __always_inline int parse_ipv4(struct packet *p, void *data, void *end)
+static __always_inline int parse_ipv4(struct packet *p, __u32 l3_offset, void *data, void *end)
 {
-	struct iphdr *ip = data + ETH_HLEN;
+	struct iphdr *ip = data + l3_offset;
 	__u16 fragment;
 
 	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
@@ -99,7 +99,7 @@ static __always_inline int parse_ipv4(struct packet *p, void *data, void *end)
 	address_from_ipv4(&p->key.src, ip->saddr);
 	address_from_ipv4(&p->key.dst, ip->daddr);
 	p->has_options = ip->ihl > 5;
-	p->l4_offset = ETH_HLEN + ip->ihl * 4;
+	p->l4_offset = l3_offset + ip->ihl * 4;
 
 	fragment = bpf_ntohs(ip->frag_off);
 	p->is_fragment = fragment & IPV4_MORE_FRAGMENTS;
@@ -133,9 +133,9 @@ static __always_inline int parse_ipv6_extension(struct packet *p, void *data, vo
 	return STAGE_NEXT;
 }
 
-static __always_inline int parse_ipv6(struct packet *p, void *data, void *end)
+static __always_inline int parse_ipv6(struct packet *p, __u32 l3_offset, void *data, void *end)
 {
-	struct ipv6hdr *ip = data + ETH_HLEN;
+	struct ipv6hdr *ip = data + l3_offset;
 	bool done = false;
 
 	if ((void *)(ip + 1) > end || ip->version != 6)
@@ -147,7 +147,7 @@ static __always_inline int parse_ipv6(struct packet *p, void *data, void *end)
 	p->key.proto = ip->nexthdr;
 	__builtin_memcpy(&p->key.src, &ip->saddr, sizeof(p->key.src));
 	__builtin_memcpy(&p->key.dst, &ip->daddr, sizeof(p->key.dst));
-	p->l4_offset = ETH_HLEN + sizeof(*ip);
+	p->l4_offset = l3_offset + sizeof(*ip);
 
 #pragma unroll
 	for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
@@ -159,17 +159,17 @@ static __always_inline int parse_ipv6(struct packet *p, void *data, void *end)
 	return parse_l4(p, data, end);
 }
 
-/* STAGE_NEXT with key, lengths and flags set: a TCP or UDP packet with ports. */
-static __always_inline int parse_packet(struct packet *p, void *data, void *end)
+/* STAGE_NEXT with key, lengths and flags set: a TCP or UDP packet with ports.
+ * p->frame_bytes is the caller's.  l3_offset: 14, or 0 where there is no
+ * Ethernet header; an argument, so that the verifier sees that it is small. */
+static __always_inline int parse_packet(struct packet *p, __be16 protocol, __u32 l3_offset,
+					void *data, void *end)
 {
-	struct ethhdr *eth = data;
-
-	if ((void *)(eth + 1) > end)
-		return VERDICT_NOT_IP;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(p, data, end);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(p, data, end);
+	p->l3_offset = l3_offset;
+	if (protocol == bpf_htons(ETH_P_IP))
+		return parse_ipv4(p, l3_offset, data, end);
+	if (protocol == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(p, l3_offset, data, end);
 	return VERDICT_NOT_IP;
 }
 
