@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "userspace/base/cleanup.h"
+#include "userspace/base/log.h"
+#include "userspace/proxy/body.h"
+#include "userspace/proxy/buffers.h"
+
+#define ROOM 1000
+
+static char room[ROOM];
+
+static char pattern(uint64_t at)
+{
+	return (char)('a' + at * 31 % 26);
+}
+
+static int append_pattern(struct body *body, uint64_t length, size_t step)
+{
+	char *data = malloc(step);
+	int err = 0;
+
+	assert_non_null(data);
+	for (uint64_t at = 0; at < length && !err; at += step) {
+		size_t n = length - at < step ? (size_t)(length - at) : step;
+
+		for (size_t i = 0; i < n; i++)
+			data[i] = pattern(at + i);
+		err = body_append(body, data, n);
+	}
+	free(data);
+	return err;
+}
+
+/* Reads from `offset` on through both ways out and compares. */
+static void assert_pattern_from(const struct body *body, uint64_t offset)
+{
+	static char data[1 << 16];
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	while (offset < body->length) {
+		struct iovec vectors[4];
+		size_t count = body_vectors(body, offset, vectors, 4);
+
+		if (count) {
+			for (size_t v = 0; v < count; v++) {
+				for (size_t i = 0; i < vectors[v].iov_len; i++)
+					assert_int_equal(((char *)vectors[v].iov_base)[i],
+							 pattern(offset + i));
+				offset += vectors[v].iov_len;
+			}
+			continue;
+		}
+		ssize_t n = body_send_spilled(body, offset, pair[0]);
+
+		assert_true(n > 0);
+		for (ssize_t done = 0; done < n;) {
+			ssize_t m = recv(pair[1], data, sizeof(data), 0);
+
+			assert_true(m > 0);
+			for (ssize_t i = 0; i < m; i++)
+				assert_int_equal(data[i], pattern(offset + (uint64_t)(done + i)));
+			done += m;
+		}
+		offset += (uint64_t)n;
+		/* the socket buffer is drained: one call a round is what it takes */
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void a_body_is_read_back_from_any_offset(void **state)
+{
+	static const uint64_t lengths[] = {
+		0,
+		1,
+		ROOM - 1,
+		ROOM,
+		ROOM + 1,
+		ROOM + BUFFER_BYTES,
+		ROOM + BODY_BUFFERS_MAX * (uint64_t)BUFFER_BYTES,
+		100000,
+	};
+	struct buffers pool;
+
+	(void)state;
+	assert_int_equal(buffers_init(&pool, 64), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		struct body body;
+
+		body_init(&body, &pool, "/tmp", room, ROOM);
+		assert_int_equal(append_pattern(&body, lengths[i], 777), 0);
+		assert_int_equal(body.length, lengths[i]);
+		assert_int_equal(body.spill_fd, -1);
+		assert_pattern_from(&body, 0);
+		assert_pattern_from(&body, lengths[i] / 2);
+		assert_pattern_from(&body, lengths[i] / 3);
+		body_release(&body);
+		assert_int_equal(pool.free_count, pool.count);
+	}
+	buffers_deinit(&pool);
+}
+
+static void beyond_its_share_a_body_goes_to_a_file(void **state)
+{
+	const uint64_t length = 700000;
+	struct buffers pool;
+	struct body body;
+
+	(void)state;
+	assert_int_equal(buffers_init(&pool, 64), 0);
+	body_init(&body, &pool, "/tmp", room, ROOM);
+	assert_int_equal(append_pattern(&body, length, 5000), 0);
+	assert_true(body.spill_fd >= 0);
+	assert_int_equal(body.memory_bytes, ROOM + BODY_BUFFERS_MAX * BUFFER_BYTES);
+	assert_int_equal(body.length, length);
+	assert_int_equal(pool.count - pool.free_count, BODY_BUFFERS_MAX);
+	body_release(&body);
+	assert_int_equal(pool.free_count, pool.count);
+	buffers_deinit(&pool);
+}
+
+static void a_spilled_body_is_sent_whole_and_again(void **state)
+{
+	struct buffers pool;
+	struct body body;
+
+	(void)state;
+	assert_int_equal(buffers_init(&pool, 64), 0);
+	body_init(&body, &pool, "/tmp", room, 0);
+	assert_int_equal(append_pattern(&body, 340000, 4096), 0);
+	assert_true(body.spill_fd >= 0);
+	assert_pattern_from(&body, 0);
+	assert_pattern_from(&body, 0);
+	assert_pattern_from(&body, 339999);
+	body_release(&body);
+	buffers_deinit(&pool);
+}
+
+static void a_pool_that_runs_low_spills_earlier(void **state)
+{
+	struct buffers pool;
+	struct body body;
+
+	(void)state;
+	assert_int_equal(buffers_init(&pool, 8), 0);
+	body_init(&body, &pool, "/tmp", room, ROOM);
+	assert_int_equal(append_pattern(&body, 300000, 4096), 0);
+	assert_true(body.spill_fd >= 0);
+	assert_true(pool.free_count > 0);
+	assert_pattern_from(&body, 0);
+	body_release(&body);
+	buffers_deinit(&pool);
+}
+
+static void swallow(enum log_level level, const char *text)
+{
+	(void)level;
+	(void)text;
+}
+
+static void a_directory_that_cannot_keep_it_is_an_error(void **state)
+{
+	struct buffers pool;
+	struct body body;
+
+	(void)state;
+	log_sink = swallow;
+	assert_int_equal(buffers_init(&pool, 16), 0);
+	body_init(&body, &pool, "/nonexistent", room, ROOM);
+	assert_int_equal(append_pattern(&body, 600000, 4096), -ENOENT);
+	body_release(&body);
+	assert_int_equal(pool.free_count, pool.count);
+	buffers_deinit(&pool);
+	log_sink = NULL;
+}
+
+static void bytes_already_in_their_place_stay(void **state)
+{
+	static char buffer[ROOM];
+	struct buffers pool;
+	struct body body;
+
+	(void)state;
+	assert_int_equal(buffers_init(&pool, 8), 0);
+	memcpy(buffer, "5\r\nhello\r\n3\r\nyou\r\n", 19);
+	body_init(&body, &pool, "/tmp", buffer, ROOM);
+	assert_int_equal(body_append(&body, buffer + 3, 5), 0);
+	assert_int_equal(body_append(&body, buffer + 13, 3), 0);
+	assert_memory_equal(buffer, "helloyou", 8);
+	body_release(&body);
+	buffers_deinit(&pool);
+}
+
+static void an_empty_pool_gives_nothing_and_takes_back(void **state)
+{
+	char *taken[4], *none = NULL;
+	struct buffers pool;
+
+	(void)state;
+	assert_int_equal(buffers_init(&pool, 4), 0);
+	for (int i = 0; i < 4; i++) {
+		taken[i] = buffers_take(&pool);
+		assert_non_null(taken[i]);
+		memset(taken[i], i, BUFFER_BYTES);
+	}
+	assert_null(buffers_take(&pool));
+	assert_true(buffers_low(&pool));
+	buffers_give(&pool, &none);
+	for (int i = 0; i < 4; i++)
+		buffers_give(&pool, &taken[i]);
+	assert_null(taken[0]);
+	assert_int_equal(pool.free_count, 4);
+	assert_false(buffers_low(&pool));
+	buffers_deinit(&pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_body_is_read_back_from_any_offset),
+		cmocka_unit_test(beyond_its_share_a_body_goes_to_a_file),
+		cmocka_unit_test(a_spilled_body_is_sent_whole_and_again),
+		cmocka_unit_test(a_pool_that_runs_low_spills_earlier),
+		cmocka_unit_test(a_directory_that_cannot_keep_it_is_an_error),
+		cmocka_unit_test(bytes_already_in_their_place_stay),
+		cmocka_unit_test(an_empty_pool_gives_nothing_and_takes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <json-c/json.h>
+
+#include "userspace/base/cleanup.h"
+#include "userspace/proxy/error.h"
+
+static char out[4096];
+
+static const char *format(enum proxy_error error, struct proxy_error_detail detail)
+{
+	struct text text = TEXT_INIT(out);
+
+	proxy_error_format(error, &detail, &text);
+	assert_false(text.cut);
+	return out;
+}
+
+static void every_error_is_an_answer_with_openais_shape(void **state)
+{
+	(void)state;
+	for (int e = ERROR_NONE + 1; e < PROXY_ERROR_COUNT; e++) {
+		const char *got = format((enum proxy_error)e, (struct proxy_error_detail){0});
+		const char *body = strstr(got, "\r\n\r\n") + 4;
+		struct json_object *root = json_tokener_parse(body), *error, *member;
+		char line[64];
+
+		snprintf(line, sizeof(line), "HTTP/1.1 %d ",
+			 proxy_error_status((enum proxy_error)e));
+		assert_int_equal(strncmp(got, line, strlen(line)), 0);
+		snprintf(line, sizeof(line), "Content-Length: %zu\r\n", strlen(body));
+		assert_non_null(strstr(got, line));
+		assert_non_null(root);
+		assert_true(json_object_object_get_ex(root, "error", &error));
+		assert_true(json_object_object_get_ex(error, "message", &member));
+		assert_true(json_object_get_string_len(member) > 0);
+		assert_true(json_object_object_get_ex(error, "type", &member));
+		assert_true(json_object_object_get_ex(error, "param", &member));
+		assert_null(member);
+		assert_true(json_object_object_get_ex(error, "code", &member));
+		json_object_put(root);
+	}
+}
+
+static void a_hostile_message_stays_inside_its_string(void **state)
+{
+	const char *got = format(ERROR_MODEL_NOT_FOUND,
+				 (struct proxy_error_detail){
+					 .message = "the model 'a\"},\r\nX: \xff' is not here",
+					 .param = "model",
+				 });
+	const char *body = strstr(got, "\r\n\r\n") + 4;
+	struct json_object *root = json_tokener_parse(body);
+
+	(void)state;
+	assert_non_null(root);
+	json_object_put(root);
+	assert_non_null(strstr(body, "\\u000d\\u000a"));
+}
+
+static void details_become_headers(void **state)
+{
+	const char *got = format(ERROR_OVERLOADED,
+				 (struct proxy_error_detail){.retry_after_s = 3, .close = true});
+
+	(void)state;
+	assert_non_null(strstr(got, "Retry-After: 3\r\n"));
+	assert_non_null(strstr(got, "Connection: close\r\n"));
+	got = format(ERROR_OVERLOADED, (struct proxy_error_detail){0});
+	assert_null(strstr(got, "Retry-After"));
+	assert_null(strstr(got, "Connection"));
+}
+
+static void the_answer_to_head_ends_with_its_head(void **state)
+{
+	const char *got = format(ERROR_NO_ENDPOINT, (struct proxy_error_detail){.head_only = true});
+
+	(void)state;
+	assert_string_equal(got + strlen(got) - 4, "\r\n\r\n");
+	assert_null(strstr(got, "Content-Length: 0\r\n"));
+}
+
+static void parser_answers_have_their_errors(void **state)
+{
+	static const struct {
+		int status;
+		enum proxy_error error;
+	} rows[] = {{400, ERROR_BAD_REQUEST},
+		    {417, ERROR_BAD_REQUEST},
+		    {431, ERROR_HEAD_TOO_LARGE},
+		    {501, ERROR_NOT_IMPLEMENTED},
+		    {505, ERROR_VERSION}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(proxy_error_of_status(rows[i].status), rows[i].error);
+}
+
+static void known_statuses_have_a_phrase(void **state)
+{
+	(void)state;
+	assert_string_equal(status_phrase(200), "OK");
+	assert_string_equal(status_phrase(503), "Service Unavailable");
+	assert_string_equal(status_phrase(799), "Status");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_error_is_an_answer_with_openais_shape),
+		cmocka_unit_test(a_hostile_message_stays_inside_its_string),
+		cmocka_unit_test(details_become_headers),
+		cmocka_unit_test(the_answer_to_head_ends_with_its_head),
+		cmocka_unit_test(parser_answers_have_their_errors),
+		cmocka_unit_test(known_statuses_have_a_phrase),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
