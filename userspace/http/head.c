@@ -233,19 +233,31 @@ static struct http_refusal header_read(const struct http_header *header, struct 
 {
 	struct http_span name = header->name;
 
-	if (http_span_equal_nocase(name, "content-length")) {
-		meaning->lengths++;
-		return length_parse(header->value, &head->content_length);
-	}
-	if (http_span_equal_nocase(name, "transfer-encoding"))
-		return coding_read(header->value, head, meaning);
-	if (http_span_equal_nocase(name, "expect"))
-		return expect_read(header->value, head);
-	if (http_span_equal_nocase(name, "connection"))
-		connection_read(header->value, meaning);
-	if (http_span_equal_nocase(name, "host")) {
-		meaning->hosts++;
-		meaning->host = header->value;
+	switch (name.length) { /* most headers are none of these: one comparison at most */
+	case 4:
+		if (http_span_equal_nocase(name, "host")) {
+			meaning->hosts++;
+			meaning->host = header->value;
+		}
+		break;
+	case 6:
+		if (http_span_equal_nocase(name, "expect"))
+			return expect_read(header->value, head);
+		break;
+	case 10:
+		if (http_span_equal_nocase(name, "connection"))
+			connection_read(header->value, meaning);
+		break;
+	case 14:
+		if (http_span_equal_nocase(name, "content-length")) {
+			meaning->lengths++;
+			return length_parse(header->value, &head->content_length);
+		}
+		break;
+	case 17:
+		if (http_span_equal_nocase(name, "transfer-encoding"))
+			return coding_read(header->value, head, meaning);
+		break;
 	}
 	return ACCEPT;
 }

@@ -328,30 +328,46 @@ static const uint8_t *string_end(struct model_scan *scan, const uint8_t *p)
 	return value_end(scan, p);
 }
 
-/* First byte of a character beyond ASCII (table 3-7 of Unicode). */
+/* What must follow the first byte of a character beyond ASCII (table 3-7 of
+ * Unicode); need 0: it cannot begin one. */
+struct utf8_rule {
+	uint8_t need;
+	uint8_t low, high; /* of the second byte; later ones are 80 to bf */
+};
+
+static const struct utf8_rule utf8_rules[128] = {
+	[0xc2 - 0x80 ... 0xdf - 0x80] = {1, 0x80, 0xbf}, [0xe0 - 0x80] = {2, 0xa0, 0xbf},
+	[0xe1 - 0x80 ... 0xec - 0x80] = {2, 0x80, 0xbf}, [0xed - 0x80] = {2, 0x80, 0x9f},
+	[0xee - 0x80 ... 0xef - 0x80] = {2, 0x80, 0xbf}, [0xf0 - 0x80] = {3, 0x90, 0xbf},
+	[0xf1 - 0x80 ... 0xf3 - 0x80] = {3, 0x80, 0xbf}, [0xf4 - 0x80] = {3, 0x80, 0x8f},
+};
+
+/* Behind as many whole characters beyond ASCII as there are; a bad or a cut one
+ * is left for utf8_begin(). */
+static const uint8_t *utf8_skip(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && *p >= 0x80) {
+		struct utf8_rule rule = utf8_rules[*p - 0x80];
+
+		if (!rule.need || end - p <= rule.need || p[1] < rule.low || p[1] > rule.high ||
+		    (rule.need > 1 && (p[2] & 0xc0) != 0x80) ||
+		    (rule.need > 2 && (p[3] & 0xc0) != 0x80))
+			break;
+		p += rule.need + 1;
+	}
+	return p;
+}
+
+/* The first byte of a character that is not whole in this piece, or bad. */
 static const uint8_t *utf8_begin(struct model_scan *scan, const uint8_t *p)
 {
-	uint8_t c = *p;
+	struct utf8_rule rule = utf8_rules[*p - 0x80];
 
-	scan->utf8_low = 0x80;
-	scan->utf8_high = 0xbf;
-	if (c >= 0xc2 && c <= 0xdf) {
-		scan->utf8_need = 1;
-	} else if (c >= 0xe0 && c <= 0xef) {
-		scan->utf8_need = 2;
-		if (c == 0xe0)
-			scan->utf8_low = 0xa0;
-		if (c == 0xed)
-			scan->utf8_high = 0x9f;
-	} else if (c >= 0xf0 && c <= 0xf4) {
-		scan->utf8_need = 3;
-		if (c == 0xf0)
-			scan->utf8_low = 0x90;
-		if (c == 0xf4)
-			scan->utf8_high = 0x8f;
-	} else {
+	if (!rule.need)
 		return fail(scan, MODEL_BAD_UTF8, p);
-	}
+	scan->utf8_need = rule.need;
+	scan->utf8_low = rule.low;
+	scan->utf8_high = rule.high;
 	string_append(scan, p, 1);
 	return p + 1;
 }
@@ -391,7 +407,9 @@ static const uint8_t *step_string(struct model_scan *scan, const uint8_t *p, con
 			p = utf8_continue(scan, p);
 			continue;
 		}
-		p = scan->skip(p, end);
+		do
+			p = utf8_skip(scan->skip(p, end), end);
+		while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\');
 		if (p > plain) {
 			surrogate_flush(scan);
 			string_append(scan, plain, (size_t)(p - plain));

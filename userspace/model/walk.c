@@ -41,37 +41,57 @@ enum field {
 	FIELD_DETAILS,
 };
 
-static const struct {
-	enum node node;
+struct member {
 	const char *name;
+	uint8_t length;
 	enum field field;
-} members[] = {
-	{NODE_ROOT, "usage", FIELD_USAGE},
-	{NODE_ROOT, "type", FIELD_TYPE},
-	{NODE_ROOT, "error", FIELD_ERROR},
-	{NODE_ROOT, "message", FIELD_WRAPPER}, /* Anthropic */
-	{NODE_ROOT, "response", FIELD_WRAPPER}, /* OpenAI responses */
-	{NODE_ROOT, "meta_info", FIELD_USAGE}, /* SGLang */
-	{NODE_ROOT, "details", FIELD_USAGE}, /* TGI */
-	{NODE_ROOT, "usageMetadata", FIELD_USAGE}, /* Gemini */
-	{NODE_ROOT, "done", FIELD_DONE}, /* Ollama */
-	{NODE_ROOT, "prompt_eval_count", FIELD_PROMPT},
-	{NODE_ROOT, "eval_count", FIELD_COMPLETION},
-	{NODE_WRAPPER, "usage", FIELD_USAGE},
-	{NODE_USAGE, "prompt_tokens", FIELD_PROMPT},
-	{NODE_USAGE, "input_tokens", FIELD_PROMPT},
-	{NODE_USAGE, "input_length", FIELD_PROMPT},
-	{NODE_USAGE, "promptTokenCount", FIELD_PROMPT},
-	{NODE_USAGE, "completion_tokens", FIELD_COMPLETION},
-	{NODE_USAGE, "output_tokens", FIELD_COMPLETION},
-	{NODE_USAGE, "generated_tokens", FIELD_COMPLETION},
-	{NODE_USAGE, "candidatesTokenCount", FIELD_COMPLETION},
-	{NODE_USAGE, "cached_tokens", FIELD_CACHED},
-	{NODE_USAGE, "cache_read_input_tokens", FIELD_CACHED},
-	{NODE_USAGE, "cachedContentTokenCount", FIELD_CACHED},
-	{NODE_USAGE, "prompt_tokens_details", FIELD_DETAILS},
-	{NODE_USAGE, "input_tokens_details", FIELD_DETAILS},
-	{NODE_DETAILS, "cached_tokens", FIELD_CACHED},
+};
+
+#define MEMBER(name, field)                                                                        \
+	{                                                                                          \
+		name, sizeof(name) - 1, field                                                      \
+	}
+
+static const struct member root_members[] = {
+	MEMBER("usage", FIELD_USAGE),
+	MEMBER("type", FIELD_TYPE),
+	MEMBER("error", FIELD_ERROR),
+	MEMBER("message", FIELD_WRAPPER), /* Anthropic */
+	MEMBER("response", FIELD_WRAPPER), /* OpenAI responses */
+	MEMBER("meta_info", FIELD_USAGE), /* SGLang */
+	MEMBER("details", FIELD_USAGE), /* TGI */
+	MEMBER("usageMetadata", FIELD_USAGE), /* Gemini */
+	MEMBER("done", FIELD_DONE), /* Ollama, and the next two */
+	MEMBER("prompt_eval_count", FIELD_PROMPT),
+	MEMBER("eval_count", FIELD_COMPLETION),
+};
+static const struct member wrapper_members[] = {MEMBER("usage", FIELD_USAGE)};
+static const struct member usage_members[] = {
+	MEMBER("prompt_tokens", FIELD_PROMPT),
+	MEMBER("input_tokens", FIELD_PROMPT),
+	MEMBER("input_length", FIELD_PROMPT),
+	MEMBER("promptTokenCount", FIELD_PROMPT),
+	MEMBER("completion_tokens", FIELD_COMPLETION),
+	MEMBER("output_tokens", FIELD_COMPLETION),
+	MEMBER("generated_tokens", FIELD_COMPLETION),
+	MEMBER("candidatesTokenCount", FIELD_COMPLETION),
+	MEMBER("cached_tokens", FIELD_CACHED),
+	MEMBER("cache_read_input_tokens", FIELD_CACHED),
+	MEMBER("cachedContentTokenCount", FIELD_CACHED),
+	MEMBER("prompt_tokens_details", FIELD_DETAILS),
+	MEMBER("input_tokens_details", FIELD_DETAILS),
+};
+static const struct member details_members[] = {MEMBER("cached_tokens", FIELD_CACHED)};
+
+static const struct {
+	const struct member *members;
+	size_t count;
+} nodes[] = {
+	[NODE_OTHER] = {NULL, 0},
+	[NODE_ROOT] = {root_members, ARRAY_SIZE(root_members)},
+	[NODE_WRAPPER] = {wrapper_members, ARRAY_SIZE(wrapper_members)},
+	[NODE_USAGE] = {usage_members, ARRAY_SIZE(usage_members)},
+	[NODE_DETAILS] = {details_members, ARRAY_SIZE(details_members)},
 };
 
 void walk_begin(struct walk *walk)
@@ -97,9 +117,15 @@ static enum field member_lookup(const struct walk *walk)
 	enum node node = node_of(walk);
 	size_t i;
 
-	for (i = 0; node != NODE_OTHER && i < ARRAY_SIZE(members); i++)
-		if (members[i].node == node && text_is(walk, members[i].name))
-			return members[i].field;
+	if (walk->escaped)
+		return FIELD_NONE;
+	for (i = 0; i < nodes[node].count; i++) {
+		const struct member *member = &nodes[node].members[i];
+
+		if (member->length == walk->text_length &&
+		    !memcmp(member->name, walk->text, member->length))
+			return member->field;
+	}
 	return FIELD_NONE;
 }
 
@@ -169,10 +195,9 @@ static void string_end(struct walk *walk)
 	value_end(walk);
 }
 
-static void scalar_begin(struct walk *walk)
+static void scalar_begin(struct walk *walk, uint8_t c)
 {
-	walk->text_length = 0;
-	walk->escaped = false;
+	walk->scalar = c;
 	walk->number = 0;
 	walk->is_integer = true;
 	walk->state = SCALAR;
@@ -202,8 +227,8 @@ static void scalar_end(struct walk *walk)
 	case FIELD_PROMPT: count_set(walk, WALK_PROMPT); break;
 	case FIELD_COMPLETION: count_set(walk, WALK_COMPLETION); break;
 	case FIELD_CACHED: count_set(walk, WALK_CACHED); break;
-	case FIELD_DONE: walk->last |= text_is(walk, "true"); break;
-	case FIELD_ERROR: walk->error |= !text_is(walk, "null"); break;
+	case FIELD_DONE: walk->last |= walk->scalar == 't'; break;
+	case FIELD_ERROR: walk->error |= walk->scalar != 'n'; break;
 	default: break;
 	}
 	value_end(walk);
@@ -220,7 +245,6 @@ static bool scalar_take(struct walk *walk, uint8_t c)
 {
 	if (!is_scalar_char(c))
 		return false;
-	text_keep(walk, &c, 1);
 	if (c < '0' || c > '9')
 		walk->is_integer = false;
 	else if (walk->number < INT64_MAX / 10 - 1)
@@ -239,7 +263,7 @@ static void value_begin(struct walk *walk, uint8_t c)
 	} else if (c == '"') {
 		string_begin(walk, false);
 	} else if (is_scalar_char(c)) {
-		scalar_begin(walk);
+		scalar_begin(walk, c);
 		scalar_take(walk, c);
 	} else {
 		walk->state = BAD;

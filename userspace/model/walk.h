@@ -34,6 +34,7 @@ struct walk {
 	bool is_key;
 	bool is_integer;
 	bool escaped;
+	uint8_t scalar; /* first byte of a number or literal */
 	uint8_t text_length; /* WALK_TEXT_KEPT + 1: longer */
 	char text[WALK_TEXT_KEPT];
 };
