@@ -242,7 +242,8 @@ static void write_first_byte(struct page *page, const char *model, const char *r
 {
 	const char *const labels[] = {"model", model, "region", region, NULL};
 
-	exposition_histogram(page->out, "sluice_proxy_time_to_first_token_seconds", labels, &cell->first_byte);
+	exposition_histogram(page->out, "sluice_proxy_time_to_first_token_seconds", labels,
+			     &cell->first_byte);
 }
 
 static void write_duration(struct page *page, const char *model, const char *region,
