@@ -16,6 +16,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
+#include "userspace/proxy/session_parts.h"
 #include "userspace/proxy/worker.h"
 
 static void session_pump(struct session *s);
@@ -61,79 +62,9 @@ static void interest_set(struct session *s)
 	loop_watch_change(s->worker->loop, &s->watch, events);
 }
 
-static void timer_set(struct session *s, uint64_t delay_ns)
+void session_timer_set(struct session *s, uint64_t delay_ns)
 {
 	loop_timer_after(s->worker->loop, &s->timer, delay_ns);
-}
-
-/* ---- buffers ---- */
-
-static void outbox_release(struct session *s)
-{
-	struct outbox *o = &s->outbox;
-
-	for (size_t i = 0; i < o->count; i++)
-		buffers_give(&s->worker->buffers, &o->buffers[i]);
-	*o = (struct outbox){0};
-}
-
-static bool outbox_put(struct session *s, const char *data, size_t length)
-{
-	struct outbox *o = &s->outbox;
-
-	while (length) {
-		size_t fits;
-
-		if (!o->count || o->end == BUFFER_BYTES) {
-			char *buffer = o->count < OUTBOX_BUFFERS_MAX
-					       ? buffers_take(&s->worker->buffers)
-					       : NULL;
-
-			if (!buffer)
-				return false;
-			o->buffers[o->count++] = buffer;
-			o->end = 0;
-		}
-		fits = BUFFER_BYTES - o->end < length ? BUFFER_BYTES - o->end : length;
-		memcpy(o->buffers[o->count - 1] + o->end, data, fits);
-		o->end += fits;
-		data += fits;
-		length -= fits;
-	}
-	return true;
-}
-
-static void outbox_drop_first(struct session *s)
-{
-	struct outbox *o = &s->outbox;
-
-	buffers_give(&s->worker->buffers, &o->buffers[0]);
-	o->count--;
-	memmove(o->buffers, o->buffers + 1, o->count * sizeof(o->buffers[0]));
-	o->begin = 0;
-	if (!o->count)
-		o->end = 0;
-}
-
-/* 0: empty now; -EAGAIN: not all; else the connection is dead. */
-static int outbox_flush(struct session *s)
-{
-	struct outbox *o = &s->outbox;
-
-	while (o->count) {
-		size_t end = o->count == 1 ? o->end : BUFFER_BYTES;
-		ssize_t n = send(s->fd, o->buffers[0] + o->begin, end - o->begin, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		o->begin += (size_t)n;
-		if (o->begin == end)
-			outbox_drop_first(s);
-		timer_set(s, SESSION_STALL_NS);
-	}
-	return 0;
 }
 
 void session_release_request(struct session *s)
@@ -151,7 +82,7 @@ bool session_is_blocked(const struct session *s)
 
 /* ---- closing ---- */
 
-static void session_close(struct session *s)
+void session_shut(struct session *s)
 {
 	struct worker *w = s->worker;
 	bool reset = s->reset;
@@ -168,7 +99,7 @@ static void session_close(struct session *s)
 	close(s->fd);
 	session_release_request(s);
 	buffers_give(&w->buffers, &s->ahead);
-	outbox_release(s);
+	outbox_release(&s->outbox, &w->buffers);
 	s->fd = -1;
 	s->state = SESSION_FREE;
 	s->next_free = w->session_free;
@@ -182,7 +113,7 @@ void sessions_deinit(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->session_slots; i++) {
 		if (session_is_alive(&worker->sessions[i]))
-			session_close(&worker->sessions[i]);
+			session_shut(&worker->sessions[i]);
 	}
 	free(worker->sessions);
 }
@@ -192,7 +123,7 @@ void sessions_deinit(struct worker *worker)
 static void linger_begin(struct session *s)
 {
 	if (s->reset || shutdown(s->fd, SHUT_WR) < 0) {
-		session_close(s);
+		session_shut(s);
 		return;
 	}
 	session_release_request(s);
@@ -200,7 +131,7 @@ static void linger_begin(struct session *s)
 	s->state = SESSION_LINGER;
 	input_want(s, true);
 	interest_set(s);
-	timer_set(s, SESSION_LINGER_NS);
+	session_timer_set(s, SESSION_LINGER_NS);
 }
 
 static void linger_read(struct session *s)
@@ -211,7 +142,7 @@ static void linger_read(struct session *s)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0 || (s->lingered += (uint64_t)n) > SESSION_LINGER_BYTES) {
-			session_close(s);
+			session_shut(s);
 			return;
 		}
 	}
@@ -238,7 +169,7 @@ bool session_send(struct session *s, struct iovec *vectors, size_t count)
 			n = sendmsg(s->fd, &message, MSG_NOSIGNAL);
 		while (n < 0 && errno == EINTR);
 		if (n < 0 && errno != EAGAIN) {
-			session_close(s);
+			session_shut(s);
 			return false;
 		}
 		if (n < 0)
@@ -250,14 +181,15 @@ bool session_send(struct session *s, struct iovec *vectors, size_t count)
 		n -= (ssize_t)done;
 		if (done == vectors[i].iov_len)
 			continue;
-		if (!outbox_put(s, (char *)vectors[i].iov_base + done, vectors[i].iov_len - done)) {
-			session_close(s);
+		if (!outbox_put(&s->outbox, &s->worker->buffers, (char *)vectors[i].iov_base + done,
+				vectors[i].iov_len - done)) {
+			session_shut(s);
 			return false;
 		}
 	}
 	if (s->outbox.count) {
 		if (!timer_is_armed(&s->timer))
-			timer_set(s, SESSION_STALL_NS);
+			session_timer_set(s, SESSION_STALL_NS);
 		interest_set(s);
 	}
 	return true;
@@ -270,10 +202,10 @@ static void idle_begin(struct session *s)
 	s->state = SESSION_IDLE;
 	input_want(s, true);
 	interest_set(s);
-	timer_set(s, SESSION_IDLE_NS);
+	session_timer_set(s, SESSION_IDLE_NS);
 }
 
-static void head_begin(struct session *s)
+void session_begin_head(struct session *s)
 {
 	struct worker *w = s->worker;
 
@@ -282,7 +214,7 @@ static void head_begin(struct session *s)
 	s->head_length = 0;
 	http_parser_init(&s->parser, HTTP_REQUEST_MESSAGE);
 	exchange_begin(&s->exchange, loop_now_ns(w->loop), clock_realtime_ns());
-	timer_set(s, SESSION_HEAD_NS);
+	session_timer_set(s, SESSION_HEAD_NS);
 }
 
 /* The answer has left: what comes next? */
@@ -303,7 +235,7 @@ static void request_next(struct session *s)
 	s->ahead_length = 0;
 	input_want(s, true);
 	interest_set(s);
-	head_begin(s);
+	session_begin_head(s);
 }
 
 void session_answered(struct session *s)
@@ -311,7 +243,7 @@ void session_answered(struct session *s)
 	s->state = SESSION_LAST;
 	loop_timer_cancel(s->worker->loop, &s->timer);
 	if (s->outbox.count) {
-		timer_set(s, SESSION_STALL_NS);
+		session_timer_set(s, SESSION_STALL_NS);
 		interest_set(s);
 		return;
 	}
@@ -350,275 +282,24 @@ static void refuse(struct session *s, enum proxy_error error, const char *messag
 	session_refuse(s, error, &(struct proxy_error_detail){.message = message});
 }
 
-/* ---- receiving ---- */
-
-static void kept_copy(char *to, size_t size, struct http_span from)
-{
-	size_t length = from.length < size ? from.length : size - 1;
-
-	memcpy(to, from.data, length);
-	to[length] = '\0';
-}
-
-const struct http_head *session_head(struct session *s)
-{
-	struct worker *w = s->worker;
-	struct http_parser parser;
-	size_t length;
-
-	if (w->head_of != s) {
-		http_parser_init(&parser, HTTP_REQUEST_MESSAGE);
-		http_parser_head(&parser, s->buffer, s->head_length, &w->head, &length);
-		w->head_of = s;
-	}
-	return &w->head;
-}
-
-static void verdict_refuse(struct session *s, enum model_verdict verdict)
-{
-	struct proxy_error_detail detail = {
-		.message = model_verdict_text(verdict),
-		.param = "model",
-		.code = model_verdict_name(verdict),
-	};
-
-	session_refuse(s, ERROR_BAD_BODY, &detail);
-}
-
-/* A JSON body of an API that we do not know need not name a model; but what it
- * names must be unambiguous. */
-static bool verdict_passes(enum body_kind kind, enum model_verdict verdict)
-{
-	if (verdict == MODEL_OK)
-		return true;
-	return kind == BODY_JSON && (verdict == MODEL_NONE || verdict == MODEL_EMPTY_BODY ||
-				     verdict == MODEL_NOT_OBJECT);
-}
-
-static void request_whole(struct session *s)
-{
-	struct exchange *x = &s->exchange;
-	enum model_verdict verdict = MODEL_NONE;
-
-	s->state = SESSION_EXCHANGE;
-	loop_timer_cancel(s->worker->loop, &s->timer);
-	if (s->spare) {
-		s->keep_alive = false;
-		refuse(s, ERROR_OVERLOADED, "the gateway has all the connections it takes");
-		return;
-	}
-	if (x->body_kind == BODY_JSON || x->body_kind == BODY_JSON_MODEL) {
-		verdict = model_scan_finish(&s->looking.scan, &x->facts);
-		if (!verdict_passes(x->body_kind, verdict)) {
-			verdict_refuse(s, verdict);
-			return;
-		}
-		x->has_model = verdict == MODEL_OK;
-	}
-	exchange_start(x);
-}
-
-/* Bytes behind the request wait in a buffer of their own. */
-static bool ahead_keep(struct session *s, const char *data, size_t length)
-{
-	if (!length)
-		return true;
-	s->ahead = buffers_take(&s->worker->buffers);
-	if (!s->ahead)
-		return false;
-	memcpy(s->ahead, data, length);
-	s->ahead_length = length;
-	return true;
-}
-
-static void body_feed(struct session *s, const char *data, size_t length)
-{
-	enum http_parse parse = HTTP_PARSE_INCOMPLETE;
-	bool scan = s->exchange.body_kind == BODY_JSON || s->exchange.body_kind == BODY_JSON_MODEL;
-	size_t at = 0;
-
-	do {
-		struct http_span payload;
-		size_t used = 0;
-
-		parse = http_parser_body(&s->parser, data + at, length - at, &used, &payload);
-		if (parse == HTTP_PARSE_BAD) {
-			refuse(s, ERROR_BAD_REQUEST, s->parser.why);
-			return;
-		}
-		if (s->body.length + payload.length > s->worker->options.body_bytes_max) {
-			refuse(s, ERROR_BODY_TOO_LARGE, NULL);
-			return;
-		}
-		if (scan && payload.length)
-			model_scan_feed(&s->looking.scan, payload.data, payload.length);
-		if (body_append(&s->body, payload.data, payload.length)) {
-			refuse(s, ERROR_OVERLOADED, "there is no room to keep the request's body");
-			return;
-		}
-		at += used;
-		if (!used)
-			break;
-	} while (parse == HTTP_PARSE_INCOMPLETE && at < length);
-	if (parse != HTTP_PARSE_COMPLETE)
-		return;
-	if (!ahead_keep(s, data + at, length - at))
-		s->keep_alive = false;
-	request_whole(s);
-}
-
-static void continue_send(struct session *s)
-{
-	static const char answer[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	struct iovec vector = {(void *)answer, sizeof(answer) - 1};
-
-	session_send(s, &vector, 1);
-}
-
-/* What a head alone decides; false: refused. */
-static bool head_accept(struct session *s, const struct http_head *head)
-{
-	struct exchange *x = &s->exchange;
-	struct http_span path, query;
-	const char *why;
-
-	kept_copy(x->method, sizeof(x->method), head->method);
-	kept_copy(x->path, sizeof(x->path), head->target);
-	x->head_request = http_span_equal(head->method, "HEAD");
-	s->keep_alive = head->keep_alive;
-	s->old_client = head->minor == 0;
-	s->has_body = head->chunked || head->content_length >= 0;
-	if (http_span_equal(head->method, "CONNECT")) {
-		refuse(s, ERROR_NOT_IMPLEMENTED, "CONNECT is not supported");
-		return false;
-	}
-	why = route_target_split(target_origin_form(head->target), &path, &query);
-	x->body_kind = why ? BODY_BAD_PATH : body_kind_of(head, target_origin_form(head->target));
-	if (x->body_kind == BODY_BAD_PATH) {
-		refuse(s, ERROR_BAD_REQUEST,
-		       why ? why : "the path has escapes that servers read in different ways");
-		return false;
-	}
-	if (x->body_kind == BODY_BLOCKED) {
-		refuse(s, ERROR_ROUTE_NOT_FOUND, "this path is not served to clients");
-		return false;
-	}
-	if (head->content_length > 0 &&
-	    (uint64_t)head->content_length > s->worker->options.body_bytes_max) {
-		refuse(s, ERROR_BODY_TOO_LARGE, NULL);
-		return false;
-	}
-	return true;
-}
-
-static void head_whole(struct session *s)
-{
-	struct worker *w = s->worker;
-	bool body_here = s->have > s->head_length;
-	bool expects = w->head.expect_continue && w->head.content_length != 0;
-
-	w->head_of = s;
-	s->state = SESSION_BODY;
-	if (!head_accept(s, &w->head))
-		return;
-	body_init(&s->body, &w->buffers, w->options.spill_dir, s->buffer + s->head_length,
-		  BUFFER_BYTES - s->head_length);
-	model_scan_init(&s->looking.scan);
-	timer_set(s, SESSION_STALL_NS);
-	if (expects && s->has_body && !body_here) {
-		continue_send(s);
-		return;
-	}
-	body_feed(s, s->buffer + s->head_length, s->have - s->head_length);
-}
-
-static void head_parse(struct session *s)
-{
-	struct worker *w = s->worker;
-	enum http_parse parse;
-
-	w->head_of = NULL;
-	parse = http_parser_head(&s->parser, s->buffer, s->have, &w->head, &s->head_length);
-	if (parse == HTTP_PARSE_COMPLETE)
-		head_whole(s);
-	else if (parse == HTTP_PARSE_BAD)
-		refuse(s, proxy_error_of_status(s->parser.answer), s->parser.why);
-	else if (s->have == BUFFER_BYTES)
-		refuse(s, ERROR_HEAD_TOO_LARGE, NULL);
-}
+/* ---- events ---- */
 
 static void session_pump(struct session *s)
 {
 	s->busy = true;
 	while (s->state == SESSION_HEAD && s->unparsed) {
 		s->unparsed = false;
-		head_parse(s);
+		session_parse_head(s);
 	}
 	s->busy = false;
-}
-
-/* The first bytes of a request: it needs a buffer, and there must be enough
- * left for the answers under way. */
-static char *request_buffer(struct session *s)
-{
-	if (!s->buffer && !buffers_low(&s->worker->buffers)) {
-		s->buffer = buffers_take(&s->worker->buffers);
-		s->have = 0;
-	}
-	return s->buffer ? s->buffer : s->worker->read_buffer;
-}
-
-static void head_read(struct session *s)
-{
-	char *buffer = request_buffer(s);
-	size_t have = s->buffer ? s->have : 0;
-	ssize_t n = recv(s->fd, buffer + have, BUFFER_BYTES - have, 0);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		if (!have)
-			buffers_give(&s->worker->buffers, &s->buffer);
-		return;
-	}
-	if (n <= 0) {
-		session_close(s);
-		return;
-	}
-	if (s->state == SESSION_IDLE)
-		head_begin(s);
-	s->exchange.bytes_in += (uint64_t)n;
-	if (!s->buffer) {
-		refuse(s, ERROR_OVERLOADED, NULL);
-		return;
-	}
-	s->have += (size_t)n;
-	s->unparsed = true;
-}
-
-static void body_read(struct session *s)
-{
-	for (int i = 0; i < READS_A_TURN && s->state == SESSION_BODY; i++) {
-		ssize_t n = recv(s->fd, s->worker->read_buffer, BUFFER_BYTES, 0);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {
-			session_close(s);
-			return;
-		}
-		s->exchange.bytes_in += (uint64_t)n;
-		timer_set(s, SESSION_STALL_NS);
-		body_feed(s, s->worker->read_buffer, (size_t)n);
-		if ((size_t)n < BUFFER_BYTES)
-			return;
-	}
 }
 
 static void input(struct session *s)
 {
 	switch (s->state) {
 	case SESSION_IDLE:
-	case SESSION_HEAD: head_read(s); break;
-	case SESSION_BODY: body_read(s); break;
+	case SESSION_HEAD: session_read_head(s); break;
+	case SESSION_BODY: session_read_body(s); break;
 	case SESSION_LINGER: linger_read(s); break;
 	default: /* pipelined: not now */
 		input_want(s, false);
@@ -629,12 +310,15 @@ static void input(struct session *s)
 
 static void output(struct session *s)
 {
-	int err = outbox_flush(s);
+	size_t sent = 0;
+	int err = outbox_flush(&s->outbox, &s->worker->buffers, s->fd, &sent);
 
+	if (sent)
+		session_timer_set(s, SESSION_STALL_NS);
 	if (err == -EAGAIN)
 		return;
 	if (err) {
-		session_close(s);
+		session_shut(s);
 		return;
 	}
 	if (s->state == SESSION_EXCHANGE)
@@ -652,7 +336,7 @@ static void output(struct session *s)
 static void half_close(struct session *s)
 {
 	if (!s->worker->options.half_close && s->state == SESSION_EXCHANGE) {
-		session_close(s);
+		session_shut(s);
 		return;
 	}
 	s->half_closed = true;
@@ -667,7 +351,7 @@ static void on_event(struct watch *watch, uint32_t events)
 	bool owing = s->state == SESSION_EXCHANGE || s->state == SESSION_LAST;
 
 	if (events & (EPOLLERR | EPOLLHUP) && s->state != SESSION_LINGER) {
-		session_close(s);
+		session_shut(s);
 		return;
 	}
 	if (events & EPOLLRDHUP && owing) {
@@ -692,7 +376,7 @@ static void on_timer(struct timer *timer)
 	if (s->state == SESSION_BODY || (s->state == SESSION_HEAD && s->have))
 		refuse(s, ERROR_CLIENT_SLOW, NULL);
 	else
-		session_close(s);
+		session_shut(s);
 	s->busy = false;
 }
 
@@ -735,16 +419,16 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 	worker->row->sessions++;
 	worker->row->sessions_total++;
 	if (loop_watch(worker->loop, &s->watch, fd, EPOLLIN | EPOLLRDHUP)) {
-		session_close(s);
+		session_shut(s);
 		return;
 	}
-	timer_set(s, SESSION_IDLE_NS);
+	session_timer_set(s, SESSION_IDLE_NS);
 }
 
 void session_drain(struct session *s)
 {
 	if (s->state == SESSION_IDLE)
-		session_close(s);
+		session_shut(s);
 	else
 		s->keep_alive = false;
 }

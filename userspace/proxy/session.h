@@ -41,6 +41,7 @@
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/exchange.h"
 #include "userspace/proxy/limits.h"
+#include "userspace/proxy/outbox.h"
 
 struct worker;
 
@@ -52,14 +53,6 @@ enum session_state {
 	SESSION_EXCHANGE,
 	SESSION_LAST,
 	SESSION_LINGER,
-};
-
-/* Bytes for the client that its socket did not take. */
-struct outbox {
-	char *buffers[OUTBOX_BUFFERS_MAX];
-	size_t count;
-	size_t begin; /* in buffers[0] */
-	size_t end; /* in buffers[count - 1] */
 };
 
 struct session {

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From a routed request to an endpoint that has it: pick, connect or reuse, send;
+ * and from a failure to the next attempt, for as long as that is allowed. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
+#include "userspace/proxy/exchange_parts.h"
+#include "userspace/proxy/session.h"
+#include "userspace/proxy/upstream.h"
+#include "userspace/proxy/worker.h"
+
+#define VECTORS_MAX (BODY_BUFFERS_MAX + 3)
+#define STALE_MAX 3 /* kept-alive connections that may turn out dead for one request */
+
+/* ---- failing ---- */
+
+/* After all attempts: what the client is told follows the last failure. */
+static void give_up(struct exchange *x)
+{
+	struct proxy_error_detail detail = {.retry_after_s = 1};
+	enum exchange_failure last = x->failure_count ? x->failures[x->failure_count - 1]
+						      : FAILURE_NONE;
+	enum proxy_error error = ERROR_UPSTREAM;
+	char message[200];
+
+	switch (last) {
+	case FAILURE_NONE:
+		error = ERROR_NO_ENDPOINT;
+		snprintf(message, sizeof(message), "%s (%s)", proxy_error_text(error),
+			 pick_reason_text(x->pick.reason));
+		break;
+	case FAILURE_LOCAL: error = ERROR_OVERLOADED; break;
+	case FAILURE_CONNECT_TIMEOUT:
+	case FAILURE_DARK:
+	case FAILURE_TIMEOUT: error = ERROR_UPSTREAM_TIMEOUT; break;
+	default: break;
+	}
+	if (last)
+		snprintf(message, sizeof(message), "%s (%zu tried, the last one: %s)",
+			 proxy_error_text(error), x->failure_count, exchange_failure_name(last));
+	detail.message = message;
+	session_refuse(x->session, error, &detail);
+}
+
+/* A kept-alive connection that the server had already closed is nobody's
+ * failure: the same endpoint may be asked again over a fresh one. */
+static bool was_stale(const struct exchange *x, enum exchange_failure failure)
+{
+	return x->upstream && x->upstream->reused && !x->answer_have &&
+	       (failure == FAILURE_RESET || failure == FAILURE_CLOSED) &&
+	       x->stale_count < STALE_MAX;
+}
+
+void attempt_blame(struct exchange *x, enum exchange_failure failure)
+{
+	struct worker *w = exchange_worker(x);
+	uint32_t forgiven = exchange_failures_forgiven(failure);
+	bool path = exchange_failure_is_of_the_way(failure);
+
+	exchange_endpoint_counters(x)->failures++;
+	if (path)
+		x->place.suspect_clusters |= 1ull << x->cluster;
+	if (forgiven != FAILURE_NEVER)
+		placement_failed(&w->placement, x->endpoint, x->cluster, path, forgiven,
+				 loop_now_ns(w->loop));
+	if (x->place.tried_count < ATTEMPTS_MAX)
+		x->place.tried[x->place.tried_count++] = x->endpoint;
+	if (x->failure_count < ATTEMPTS_MAX) {
+		x->failures[x->failure_count] = failure;
+		x->failed_endpoints[x->failure_count++] = x->endpoint;
+	}
+}
+
+/* The attempt is over without a byte for the client. */
+static void attempt_lose(struct exchange *x, enum exchange_failure failure)
+{
+	if (was_stale(x, failure)) {
+		failure = FAILURE_STALE;
+		x->fresh = true;
+		x->stale_count++;
+		x->attempts--;
+	} else {
+		attempt_blame(x, failure);
+	}
+	exchange_worker(x)->row->retries[failure]++;
+	exchange_leave(x, false);
+}
+
+void attempt_fail(struct exchange *x, enum exchange_failure failure)
+{
+	attempt_lose(x, failure);
+	attempt_start(x);
+}
+
+enum exchange_failure attempt_failure_of(int err)
+{
+	switch (-err) {
+	case ECONNREFUSED: return FAILURE_REFUSED;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case EHOSTDOWN: return FAILURE_UNREACHABLE;
+	case ETIMEDOUT: return FAILURE_DARK;
+	case ENOBUFS:
+	case EMSGSIZE: /* our own head did not fit */
+	case EADDRNOTAVAIL:
+	case EMFILE:
+	case ENFILE: return FAILURE_LOCAL;
+	default: return FAILURE_RESET;
+	}
+}
+
+/* ---- sending ---- */
+
+static void timer_arm(struct exchange *x)
+{
+	uint64_t at = x->until_ns;
+
+	if (x->attempt_until_ns && x->attempt_until_ns < at)
+		at = x->attempt_until_ns;
+	loop_timer_at(exchange_worker(x)->loop, &x->timer, at);
+}
+
+static void on_request_timeout(struct exchange *x)
+{
+	if (x->state == EXCHANGE_ANSWERING) {
+		exchange_cut(x, FAILURE_TIMEOUT);
+		return;
+	}
+	attempt_lose(x, FAILURE_TIMEOUT);
+	session_refuse(x->session, ERROR_UPSTREAM_TIMEOUT,
+		       &(struct proxy_error_detail){
+			       .message = "the request's time-out passed without an answer"});
+}
+
+void attempt_on_timer(struct timer *timer)
+{
+	struct exchange *x = container_of(timer, struct exchange, timer);
+	uint64_t now = loop_now_ns(exchange_worker(x)->loop);
+
+	if (now >= x->until_ns)
+		on_request_timeout(x);
+	else if (x->state == EXCHANGE_CONNECTING)
+		attempt_fail(x, FAILURE_CONNECT_TIMEOUT);
+	else if (x->state == EXCHANGE_ANSWERING)
+		exchange_cut(x, FAILURE_TIMEOUT);
+	else
+		attempt_fail(x, FAILURE_TIMEOUT);
+}
+
+/* The head as it goes upstream, made anew each time it is needed. */
+static bool request_head_format(struct exchange *x, struct text *text)
+{
+	struct session *s = x->session;
+	const struct http_head *head = session_head(s);
+	char target[BUFFER_BYTES];
+	struct text target_text = TEXT_INIT(target);
+	struct request_rewrite rewrite = {
+		.filters = &x->choice.rule->filters,
+		.model = x->has_model ? x->facts.name : NULL,
+		.base_model = x->base_model,
+		.client = s->client,
+		.body_bytes = s->body.length,
+		.has_body = s->has_body,
+	};
+	struct http_span path, query;
+
+	route_target_split(target_origin_form(head->target), &path, &query);
+	route_path_rewrite(&x->choice, path, query, &target_text);
+	rewrite.target = (struct http_span){target, target_text.length};
+	text_init(text, s->worker->head_text, sizeof(s->worker->head_text));
+	headers_format_request(head, &rewrite, text);
+	return !text->cut && !target_text.cut;
+}
+
+/* One write of head and body, as far as the socket takes it.
+ * 0: all sent; -EAGAIN: not yet; else what failed. */
+static int request_send(struct exchange *x)
+{
+	struct session *s = x->session;
+	struct iovec vectors[VECTORS_MAX];
+	struct msghdr message = {.msg_iov = vectors};
+	struct text head;
+	uint64_t total;
+	ssize_t n;
+
+	if (!request_head_format(x, &head))
+		return -EMSGSIZE;
+	total = head.length + s->body.length;
+	while (x->sent < total) {
+		uint64_t offset = x->sent > head.length ? x->sent - head.length : 0;
+
+		message.msg_iovlen = 0;
+		if (x->sent < head.length)
+			vectors[message.msg_iovlen++] =
+				(struct iovec){head.data + x->sent, head.length - x->sent};
+		message.msg_iovlen += body_vectors(&s->body, offset, vectors + message.msg_iovlen,
+						   VECTORS_MAX - message.msg_iovlen);
+		if (message.msg_iovlen)
+			n = sendmsg(x->upstream->fd, &message, MSG_NOSIGNAL);
+		else
+			n = body_send_spilled(&s->body, offset, x->upstream->fd);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return message.msg_iovlen ? -errno : (int)n;
+		x->sent += (uint64_t)n;
+	}
+	return 0;
+}
+
+int attempt_want(struct exchange *x, uint32_t events)
+{
+	return loop_watch_change(exchange_worker(x)->loop, &x->upstream->watch, events);
+}
+
+/* Sends what it can and waits for what is next; -errno: the attempt failed. */
+int attempt_send(struct exchange *x)
+{
+	int err = request_send(x);
+
+	x->state = EXCHANGE_SENDING;
+	if (err == -EAGAIN)
+		return attempt_want(x, EPOLLIN | EPOLLOUT);
+	if (err)
+		return err;
+	x->state = EXCHANGE_WAITING;
+	x->request_sent = true;
+	return attempt_want(x, EPOLLIN);
+}
+
+/* A connection for the picked endpoint; counted from here on. */
+static int attempt_connect(struct exchange *x)
+{
+	struct worker *w = exchange_worker(x);
+	uint64_t now = loop_now_ns(w->loop);
+	struct upstream *u = NULL;
+	int err;
+
+	x->sent = 0;
+	x->request_sent = false;
+	x->attempt_until_ns = 0;
+	if (x->choice.rule->backend_timeout_ms)
+		x->attempt_until_ns = now + x->choice.rule->backend_timeout_ms * NS_PER_MS;
+	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
+	if (x->head_request)
+		http_parser_no_body(&x->parser);
+	exchange_counts_add(x);
+	if (!x->fresh)
+		u = upstream_take_idle(w, x->endpoint, x->generation);
+	if (u) {
+		x->upstream = u;
+		u->exchange = x;
+		timer_arm(x);
+		return attempt_send(x);
+	}
+	err = upstream_connect(w, x->endpoint, x->generation, &u);
+	if (err)
+		return err;
+	x->upstream = u;
+	u->exchange = x;
+	x->state = EXCHANGE_CONNECTING;
+	x->attempt_until_ns = now + w->options.connect_timeout_ms * NS_PER_MS;
+	timer_arm(x);
+	return 0;
+}
+
+void attempt_connected(struct exchange *x)
+{
+	uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
+	int err = upstream_error(x->upstream);
+
+	if (!err) {
+		x->attempt_until_ns = backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+		timer_arm(x);
+		err = attempt_send(x);
+	}
+	if (err)
+		attempt_fail(x,
+			     err == -ETIMEDOUT ? FAILURE_CONNECT_TIMEOUT : attempt_failure_of(err));
+}
+
+/* ---- picking ---- */
+
+static void pick_keep(struct exchange *x, const struct pick *pick)
+{
+	const struct snapshot *snapshot = x->snapshot->snapshot;
+	const struct snapshot_endpoint *e;
+
+	x->pick = *pick;
+	x->runner_up = ENDPOINT_NONE;
+	if (pick->runner_up != SIZE_MAX)
+		x->runner_up = x->pool->endpoints[pick->runner_up].id;
+	if (pick_is_none(pick))
+		return;
+	e = &x->pool->endpoints[pick->index];
+	x->endpoint = e->id;
+	x->generation = e->generation;
+	x->cluster = snapshot->clusters[e->cluster].id;
+	x->pick_cluster = snapshot->clusters[e->cluster].name;
+	x->pick_region = snapshot->clusters[e->cluster].region;
+}
+
+struct pick attempt_pick_make(struct exchange *x)
+{
+	struct worker *w = exchange_worker(x);
+
+	return placement_pick(&w->placement, x->snapshot->snapshot, x->pool, &x->place,
+			      loop_now_ns(w->loop), clock_realtime_ns());
+}
+
+/* Another backend of the rule that has not been tried: the heaviest first. */
+static bool backend_next(struct exchange *x)
+{
+	const struct snapshot_rule *rule = x->choice.rule;
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < rule->backend_count && i < 64; i++) {
+		const struct snapshot_backend *b = &rule->backends[i];
+
+		if (!b->weight || b->pool == POOL_NONE || x->backends_tried & 1ull << i)
+			continue;
+		if (best == SIZE_MAX || b->weight > rule->backends[best].weight)
+			best = i;
+	}
+	if (best == SIZE_MAX)
+		return false;
+	x->backends_tried |= 1ull << best;
+	x->pool = &x->snapshot->snapshot->pools[rule->backends[best].pool];
+	return true;
+}
+
+static bool is_sheddable(struct exchange *x, const struct pick *pick)
+{
+	const struct http_header *objective;
+
+	if (x->attempts || pick->terms.queue_ms < SHED_QUEUE_MS)
+		return false;
+	objective = http_head_find(session_head(x->session), HEADER_OBJECTIVE);
+	return objective &&
+	       route_priority(x->snapshot->snapshot, x->pool->name, objective->value) < 0;
+}
+
+/* Finds an endpoint and gives the request to it.  False: there is none left, or
+ * the request was refused. */
+static bool attempt_pick(struct exchange *x)
+{
+	struct worker *w = exchange_worker(x);
+	struct pick pick = attempt_pick_make(x);
+
+	while (pick_is_none(&pick) && backend_next(x))
+		pick = attempt_pick_make(x);
+	if (pick_is_none(&pick)) {
+		if (!x->attempts)
+			pick_keep(x, &pick);
+		give_up(x);
+		return false;
+	}
+	if (is_sheddable(x, &pick)) {
+		session_refuse(x->session, ERROR_SHED,
+			       &(struct proxy_error_detail){
+				       .retry_after_s =
+					       1 + (unsigned)(pick.terms.queue_ms / 1000)});
+		return false;
+	}
+	pick_keep(x, &pick);
+	x->queued_behind = pick.terms.queue_ms > 0 || pick.terms.in_flight > 0;
+	x->given_ns = loop_now_ns(w->loop);
+	w->row->picks[pick.reason]++;
+	placement_given(&w->placement, x->endpoint, x->generation, x->cluster, x->place.tokens,
+			x->given_ns);
+	exchange_endpoint_counters(x)->requests++;
+	return true;
+}
+
+void attempt_start(struct exchange *x)
+{
+	struct worker *w = exchange_worker(x);
+
+	exchange_waiting_add(x);
+	for (;;) {
+		int err;
+
+		if (x->attempts >= w->options.attempts) {
+			give_up(x);
+			return;
+		}
+		if (!attempt_pick(x))
+			return;
+		x->attempts++;
+		err = attempt_connect(x);
+		if (!err)
+			return;
+		attempt_lose(x, attempt_failure_of(err));
+	}
+}
+
+void exchange_check_health(struct exchange *x)
+{
+	struct placement_request kept = x->place;
+	enum endpoint_use use = endpoint_use(exchange_worker(x)->maps, x->endpoint, x->generation);
+	struct pick pick;
+
+	if (!x->upstream || (use != ENDPOINT_DOWN && use != ENDPOINT_MAINT) ||
+	    x->attempts >= exchange_worker(x)->options.attempts)
+		return;
+	if (x->place.tried_count < ATTEMPTS_MAX)
+		x->place.tried[x->place.tried_count++] = x->endpoint;
+	pick = attempt_pick_make(x);
+	x->place = kept;
+	if (pick_is_none(&pick))
+		return; /* nowhere else: it may still answer */
+	attempt_fail(x, FAILURE_HEALTH);
+}

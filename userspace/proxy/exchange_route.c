@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A whole request meets the routes: which rule, redirect or backend, or why not. */
+#include <stdio.h>
+
+#include "userspace/base/clock.h"
+#include "userspace/proxy/exchange_parts.h"
+#include "userspace/proxy/session.h"
+#include "userspace/proxy/worker.h"
+
+#define BYTES_A_TOKEN 4
+
+static void refuse_route(struct exchange *x, struct route_request *request)
+{
+	struct proxy_error_detail detail = {0};
+	struct route_choice choice;
+	char message[MODEL_NAME_MAX + 64];
+
+	request->any_model = true;
+	if (route_match(x->snapshot->snapshot, request, &choice) != ROUTE_OK) {
+		session_refuse(x->session, ERROR_ROUTE_NOT_FOUND, &detail);
+		return;
+	}
+	detail.param = "model";
+	if (x->has_model)
+		snprintf(message, sizeof(message), "the model '%s' is not served here",
+			 x->facts.name);
+	else
+		snprintf(message, sizeof(message),
+			 "this request names no model, and only "
+			 "requests for a model are served here");
+	detail.message = message;
+	session_refuse(x->session, ERROR_MODEL_NOT_FOUND, &detail);
+}
+
+static void answer_redirect(struct exchange *x, const struct route_request *request)
+{
+	struct session *s = x->session;
+	struct worker *w = s->worker;
+	int status = x->choice.rule->filters.redirect_status;
+	struct text text;
+	struct iovec vector;
+
+	text_init(&text, w->head_text, sizeof(w->head_text));
+	text_printf(&text, "HTTP/1.1 %d %s\r\nLocation: ", status, status_phrase(status));
+	route_redirect_location(&x->choice, request, &text);
+	text_puts(&text, "\r\nContent-Length: 0\r\n");
+	text_puts(&text, s->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+	if (text.cut) {
+		session_refuse(s, ERROR_INTERNAL, &(struct proxy_error_detail){0});
+		return;
+	}
+	vector = (struct iovec){text.data, text.length};
+	if (!session_send(s, &vector, 1))
+		return;
+	exchange_finish(x, status, ERROR_NONE);
+	session_answered(s);
+}
+
+static uint64_t tokens_estimate(const struct exchange *x)
+{
+	uint64_t bytes = x->facts.text_bytes ? x->facts.text_bytes : x->session->body.length;
+
+	return bytes / BYTES_A_TOKEN + 1;
+}
+
+/* Weighted choice of a backend; false: refused. */
+static bool backend_choose(struct exchange *x)
+{
+	const struct snapshot_rule *rule = x->choice.rule;
+	size_t index = route_backend(rule, worker_random(exchange_worker(x)));
+
+	if (index == SIZE_MAX || rule->backends[index].pool == POOL_NONE) {
+		struct proxy_error_detail detail = {0};
+		char message[256];
+
+		if (index != SIZE_MAX) {
+			snprintf(message, sizeof(message),
+				 "the route names the backend %.150s, which does not exist",
+				 rule->backends[index].name);
+			detail.message = message;
+		}
+		session_refuse(x->session, ERROR_BACKEND_UNKNOWN, &detail);
+		return false;
+	}
+	if (index < 64)
+		x->backends_tried |= 1ull << index;
+	x->pool = &x->snapshot->snapshot->pools[rule->backends[index].pool];
+	return true;
+}
+
+static void route_request_fill(struct exchange *x, const struct http_head *head,
+			       struct route_request *request, char host_buffer[HOST_MAX])
+{
+	struct session *s = x->session;
+	const struct http_header *host = http_head_find(head, "host");
+
+	*request = (struct route_request){
+		.addr = s->vip,
+		.port = s->vip_port,
+		.host = host_buffer,
+		.method = head->method,
+		.head = head,
+		.model = x->has_model ? x->facts.name : NULL,
+	};
+	if (request->model)
+		x->base_model = route_base_model(x->snapshot->snapshot, request->model);
+	request->base_model = x->base_model;
+	host_buffer[0] = '\0';
+	if (host)
+		route_host_normalize(host->value, host_buffer);
+	route_target_split(target_origin_form(head->target), &request->path, &request->query);
+}
+
+/* The client's path was judged when it came; is what a rewrite makes of it still
+ * something that clients may ask for? */
+static bool rewrite_is_allowed(struct exchange *x, const struct http_head *head,
+			       const struct route_request *request)
+{
+	struct text text;
+
+	if (x->choice.rule->filters.rewrite_type == REWRITE_NONE)
+		return true;
+	text_init(&text, exchange_worker(x)->head_text, sizeof(exchange_worker(x)->head_text));
+	route_path_rewrite(&x->choice, request->path, request->query, &text);
+	if (body_kind_of(head, (struct http_span){text.data, text.length}) != BODY_BLOCKED)
+		return true;
+	session_refuse(x->session, ERROR_ROUTE_NOT_FOUND,
+		       &(struct proxy_error_detail){.message =
+							    "this path is not served to clients"});
+	return false;
+}
+
+void exchange_start(struct exchange *x)
+{
+	struct session *s = x->session;
+	struct worker *w = s->worker;
+	const struct http_head *head = session_head(s);
+	struct route_request request;
+	char host[HOST_MAX];
+	uint32_t timeout_ms;
+
+	x->whole_ns = loop_now_ns(w->loop);
+	x->timer.callback = attempt_on_timer;
+	x->snapshot = snapshot_acquire(&w->routes);
+	if (!x->snapshot) {
+		session_refuse(s, ERROR_NO_ROUTES,
+			       &(struct proxy_error_detail){.retry_after_s = 1});
+		return;
+	}
+	route_request_fill(x, head, &request, host);
+	if (route_match(x->snapshot->snapshot, &request, &x->choice) != ROUTE_OK) {
+		refuse_route(x, &request);
+		return;
+	}
+	if (x->choice.rule->filters.redirect_status) {
+		answer_redirect(x, &request);
+		return;
+	}
+	if (!rewrite_is_allowed(x, head, &request) || !backend_choose(x))
+		return;
+	timeout_ms = x->choice.rule->request_timeout_ms;
+	x->until_ns = x->whole_ns + (timeout_ms ? timeout_ms * NS_PER_MS
+						: w->options.request_timeout_s * NS_PER_S);
+	x->place.tokens = tokens_estimate(x);
+	attempt_start(x);
+}
