@@ -69,9 +69,10 @@ lab_spawn() {
 	disown $!
 }
 
-# When the proxy's parent was killed, its keeper has taken its place: the pid file names the parent.
+# lab_pid controller|proxy: as they wrote it themselves (the proxy's parent may be another process
+# than the one that was started: its keeper), else the one that was started
 lab_pid() {
-	[ "$1" = proxy ] && cat "$lab_run_dir/proxy.pid" 2>/dev/null || cat "$lab_dir/$1.pid"
+	cat "$lab_run_dir/$1.pid" 2>/dev/null || cat "$lab_dir/$1.pid"
 }
 
 # ---- topology ----
@@ -258,21 +259,28 @@ lab_wait_ready() {
 	return 1
 }
 
-# lab_supervise: starts the controller and the proxy again when they have ended, as systemd would.
-# A file NAME.hold keeps one from it.  Fails after too many starts in a row.
+# lab_supervise: to be called again and again; starts the controller and the proxy when they have
+# been gone for some calls, as systemd would (the proxy has a keeper that is faster).  A file
+# NAME.hold keeps it from that.  Fails after too many starts in a row.
+declare -A lab_gone=()
 lab_starts=0
 lab_started_at=0
 lab_supervise() {
 	local name
 
 	for name in controller proxy; do
-		[ ! -e "$lab_dir/$name.hold" ] || continue
-		! kill -0 "$(lab_pid $name)" 2>/dev/null || continue
-		[ $((SECONDS - lab_started_at)) -lt 10 ] || lab_starts=0
+		if [ -e "$lab_dir/$name.hold" ] || kill -0 "$(lab_pid $name)" 2>/dev/null; then
+			lab_gone[$name]=0
+			continue
+		fi
+		lab_gone[$name]=$((lab_gone[$name] + 1))
+		[ "${lab_gone[$name]}" -ge 4 ] || continue
+		[ $((SECONDS - lab_started_at)) -lt 20 ] || lab_starts=0
 		lab_starts=$((lab_starts + 1))
 		lab_started_at=$SECONDS
 		[ $lab_starts -le 5 ] || return 1
 		lab_log "sluice-$name has ended; starting it again"
+		lab_gone[$name]=0
 		"lab_${name}_start"
 	done
 }

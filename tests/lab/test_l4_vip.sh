@@ -31,13 +31,13 @@ check "a body of 3 MB arrives whole" eval \
 		--data-binary @"$test_work/large" | grep -q "maximum context length is 131072"'
 check "a flow is shown with its endpoint" eval \
 	'lab_ctl --json show flows | jq -e ".[] | select(.vip | startswith(\"10.99.0.20\"))" >/dev/null'
-check "an endpoint can be drained" lab_ctl drain endpoint 10.10.0.31:8000
-undo lab_ctl undrain endpoint 10.10.0.31:8000
+check "an endpoint can be drained" lab_ctl drain endpoint operator/10.10.0.31:8000
+undo lab_ctl undrain endpoint operator/10.10.0.31:8000
 for i in $(seq 20); do
 	get /health
 done >"$test_work/served"
 check "new connections avoid it" equals "$(sort -u "$test_work/served")" cluster-b/llama-3-8b-0
-lab_ctl undrain endpoint 10.10.0.31:8000 >/dev/null
+lab_ctl undrain endpoint operator/10.10.0.31:8000 >/dev/null
 check "the VIP can be removed" lab_ctl vip remove "$vip/tcp"
 check "then nobody answers there" eval '[ -z "$(get /health)" ]'
 test_end

@@ -40,7 +40,7 @@ has() {
 }
 check "requests are counted by model and region" has proxy request gemma-3-27b-it europe-west4
 check "errors are counted by reason" eval 'has proxy error model_not_found || has proxy error no_route || has proxy refused'
-check "time to first token is a histogram" has proxy _bucket first llama-3-8b-instruct
+check "time to first token is a histogram" has proxy ttft_seconds_bucket llama-3-8b-instruct
 check "verdicts of the kernel programs are there" eval 'has controller verdict l7_local || has proxy verdict l7_local'
 check "health of every endpoint is there" eval '[ "$(grep -v "^#" "$test_work/controller" | grep -E "health|endpoint_up" | grep -c "gemma-3-27b-v2-0")" -ge 2 ]'
 check "scrapes are counted" has controller scrape

@@ -66,7 +66,7 @@ skip_all() {
 test_end() {
 	if [ $test_failed -ne 0 ] && [ -d "${lab_dir:-/nonexistent}" ]; then
 		for log in loader controller proxy; do
-			[ ! -s "$lab_dir/$log.log" ] || tail -n 12 "$lab_dir/$log.log" | sed "s/^/# $log: /"
+			[ ! -s "$lab_dir/$log.log" ] || tail -n 6 "$lab_dir/$log.log" | sed "s/^/# $log: /"
 		done
 	fi
 	echo "1..$test_number"
@@ -102,9 +102,11 @@ between() {
 # lab_start [OPTIONS OF scripts/run...]: a lab of this test's own, ready
 lab_start() {
 	lab_init "t$$" || exit 1
+	set -m # else the background would ignore SIGINT for good
 	"$LAB_ROOT/scripts/run" --no-install --quiet --instance "$lab_name" "$@" \
 		>"$test_work/run.log" 2>&1 </dev/null &
 	test_run_pid=$!
+	set +m
 	wait_for 60 lab_is_ready || {
 		sed 's/^/# /' "$test_work/run.log"
 		return 1

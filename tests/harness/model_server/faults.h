@@ -3,7 +3,7 @@
  *
  * Set by --fault JSON at start or POST /faults JSON at run time:
  *
- *   {"refuse": true}          the port is closed: connections are refused
+ *   {"refuse": true}          the port is closed, and idle connections
  *   {"hang": "inference"}     inference requests are read and never answered
  *   {"hang": "all"}           nothing is answered, health and metrics neither
  *   {"error": 500}            inference is answered with this status

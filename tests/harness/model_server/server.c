@@ -100,6 +100,8 @@ void server_faults_changed(struct model_server *server)
 	uint64_t at = faults_next_at(&server->faults);
 
 	page_freeze(server);
+	if (server->faults.refuse)
+		sessions_close_idle(server);
 	if (server->faults.refuse && server->listener.fd >= 0)
 		listener_close(&server->listener);
 	else if (!server->faults.refuse && server->listener.fd < 0)

@@ -46,6 +46,8 @@ static inline void model_server_freep(struct model_server **server)
 /* Takes the descriptor. */
 void session_start(struct model_server *server, int fd, bool admin);
 void session_close(struct session *session);
+/* Those between requests, but not of the admin port. */
+void sessions_close_idle(struct model_server *server);
 /* engine_token_callback; ctx is the server */
 void session_token(void *ctx, struct engine_request *request, bool last, uint64_t at);
 

@@ -95,6 +95,19 @@ void session_close(struct session *session)
 	free(session);
 }
 
+void sessions_close_idle(struct model_server *server)
+{
+	struct session *session = server->sessions;
+
+	while (session) {
+		struct session *next = session->next;
+
+		if (session->phase == PHASE_HEAD && !session->admin)
+			session_close(session);
+		session = next;
+	}
+}
+
 /* The peer sees a reset instead of an end. */
 static void session_reset(struct session *session)
 {

@@ -221,7 +221,7 @@ function movedRequests(marks) {
 		.split('\n')
 		.filter(Boolean)
 		.map((line) => JSON.parse(line))
-		.filter((entry) => entry.attempts > 1 && entry.region !== REGIONS[LOST]);
+		.filter((entry) => entry.retries?.length && entry.region !== REGIONS[LOST]);
 	// ts is when the request came in
 	return moved
 		.map((entry) => Date.parse(entry.ts) + entry.ttft_ms - marks.downWall)
