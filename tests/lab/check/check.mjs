@@ -30,6 +30,7 @@ const DOWN_S = 30;
 const UP_S = 45;
 const SETTLED_S = UP_S + 30;
 const SPAN_S_MIN = 100;
+const STALL_MS = 3000;
 
 const failures = [];
 function fail(text) {
@@ -161,9 +162,9 @@ async function traceRun(client, rows) {
 		rows.map(async (row) => {
 			const prompt = promptText(row);
 			await sleep(Math.max(0, zero + row.at_ms - performance.now()));
-			return send(client, row.model === GEMMA ? 'chat' : 'completions', {
-				model: row.model, prompt, tokens: row.output, stream: row.stream,
-			});
+			const kind = row.model === GEMMA ? 'chat' : 'completions';
+			const options = { model: row.model, prompt, tokens: row.output, stream: row.stream };
+			return { ...(await send(client, kind, options)), stream: row.stream };
 		}),
 	);
 	await outageDone;
@@ -184,7 +185,7 @@ const seconds = (ms) => (ms === null || ms === undefined ? '-' : `${(ms / 1000).
 
 function phaseRow(name, results) {
 	const answered = results.filter((r) => clusterOf(r));
-	const first = results.filter((r) => r.first !== null).map((r) => r.first - r.sent);
+	const first = results.filter((r) => r.stream && r.first !== null).map((r) => r.first - r.sent);
 	const shares = Object.keys(REGIONS).map((cluster) =>
 		answered.length ? (100 * answered.filter((r) => clusterOf(r) === cluster).length) / answered.length : null,
 	);
@@ -193,6 +194,7 @@ function phaseRow(name, results) {
 		requests: results.length,
 		failed: results.filter((r) => r.error && !r.first).length,
 		cut: results.filter((r) => r.error && r.first).length,
+		stalled: results.filter((r) => r.done && r.gap > STALL_MS).length,
 		shares,
 		p50: percentile(first, 0.5),
 		p99: percentile(first, 0.99),
@@ -202,9 +204,9 @@ function phaseRow(name, results) {
 function printTable(rows) {
 	const share = (value) => (value === null ? '-' : `${value.toFixed(1)} %`);
 	const lines = [
-		['', 'requests', 'failed', 'cut mid-answer', ...Object.values(REGIONS), 'TTFT p50', 'TTFT p99'],
+		['', 'requests', 'failed', 'cut mid-answer', 'stalled', ...Object.values(REGIONS), 'TTFT p50', 'TTFT p99'],
 		...rows.map((r) => [
-			r.name, `${r.requests}`, `${r.failed}`, `${r.cut}`, ...r.shares.map(share), seconds(r.p50), seconds(r.p99),
+			r.name, `${r.requests}`, `${r.failed}`, `${r.cut}`, `${r.stalled}`, ...r.shares.map(share), seconds(r.p50), seconds(r.p99),
 		]),
 	];
 	const widths = lines[0].map((_, i) => Math.max(...lines.map((line) => line[i].length)));
@@ -212,6 +214,8 @@ function printTable(rows) {
 	for (const line of lines)
 		console.log(`  ${line.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')}`);
 	console.log('');
+	console.log('  requests by when they were sent; failed: before their answer had begun; stalled: whole, but with');
+	console.log(`  more than ${STALL_MS / 1000} s between two tokens; TTFT: of streamed answers`);
 }
 
 // Requests that the gateway gave to a second endpoint, from its access log.

@@ -9,10 +9,11 @@ import OpenAI from 'openai';
 // One object a request:
 //   sent, first, ended   ms of performance.now(); first is null until a token came
 //   pod                  who answered, null before the head of the answer
+//   gap                  ms of the longest wait between two tokens
 //   tokens, done         what came, and whether the answer is whole
 //   error                null, or why not
 function record() {
-	return { sent: performance.now(), first: null, ended: null, pod: null, tokens: 0, done: false, error: null };
+	return { sent: performance.now(), first: null, ended: null, pod: null, gap: 0, tokens: 0, done: false, error: null };
 }
 
 export function clientNew(base) {
@@ -38,13 +39,17 @@ function textOf(kind, choice) {
 async function stream(result, kind, call) {
 	const { data, response } = await call.withResponse();
 	let finish = null;
+	let last = null;
 	result.pod = response.headers.get('x-inference-pod');
 	for await (const chunk of data) {
 		const choice = chunk.choices?.[0];
 		if (chunk.usage) result.usage = chunk.usage;
 		if (choice?.finish_reason) finish = choice.finish_reason;
 		if (textOf(kind, choice)) {
-			result.first ??= performance.now();
+			const now = performance.now();
+			result.first ??= now;
+			result.gap = Math.max(result.gap, now - (last ?? now));
+			last = now;
 			result.tokens++;
 		}
 	}
