@@ -13,7 +13,9 @@
 #include "maps/access/maps.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
 #include "userspace/base/log.h"
+#include "userspace/base/loop.h"
 #include "userspace/health/probe.h"
 #include "userspace/health/round_trip.h"
 #include "userspace/publish/plan.h"
@@ -23,15 +25,24 @@
 #define PROBES_MAX 1024
 #define SCRAPES_MAX 512
 #define SCRAPE_TIMEOUT_MS 2000
+/* A region that goes dark changes thousands of endpoints: so many are named, the rest
+ * is counted. */
+#define CHANGES_NAMED_MAX 50
+#define CHANGES_WINDOW_NS (5 * NS_PER_S)
 
 struct watcher {
+	struct loop *loop;
 	struct maps *maps;
 	struct prober *prober;
 	struct scraper *scraper;
 	uint32_t scrape_interval_ms;
 	struct watcher_counts counts;
+	struct timer window; /* armed: changes of health were logged lately */
+	uint32_t named_count; /* in this window */
+	uint64_t unnamed[HEALTH_COUNT]; /* by the new state */
 	struct messages said; /* by the last watcher_follow() */
 	struct arena arena; /* of `said` */
+	bool placed[ENDPOINTS_MAX]; /* by the last plan */
 	bool probed[ENDPOINTS_MAX];
 	bool scraped[ENDPOINTS_MAX];
 };
@@ -56,6 +67,33 @@ static void change_log(const struct watcher *watcher, const struct probe_report 
 		    text, cluster->name, track->fall, health_reason_name(track->reason), status);
 }
 
+static void window_end(struct timer *timer)
+{
+	struct watcher *watcher = container_of(timer, struct watcher, window);
+
+	if (watcher->unnamed[HEALTH_UP] + watcher->unnamed[HEALTH_DOWN])
+		log_warning("endpoints: %llu more went UP and %llu more DOWN within %llu s; "
+			    "'sluicectl show endpoints' says which",
+			    (unsigned long long)watcher->unnamed[HEALTH_UP],
+			    (unsigned long long)watcher->unnamed[HEALTH_DOWN],
+			    (unsigned long long)(CHANGES_WINDOW_NS / NS_PER_S));
+}
+
+static void change_say(struct watcher *watcher, const struct probe_report *report)
+{
+	if (!timer_is_armed(&watcher->window)) {
+		watcher->named_count = 0;
+		memset(watcher->unnamed, 0, sizeof(watcher->unnamed));
+		loop_timer_after(watcher->loop, &watcher->window, CHANGES_WINDOW_NS);
+	}
+	if (watcher->named_count == CHANGES_NAMED_MAX) {
+		watcher->unnamed[report->track->state]++;
+		return;
+	}
+	watcher->named_count++;
+	change_log(watcher, report);
+}
+
 static void round_trip_store(struct watcher *watcher, const struct probe_report *report)
 {
 	uint32_t id = watcher->maps->endpoints[report->id].cluster;
@@ -67,6 +105,15 @@ static void round_trip_store(struct watcher *watcher, const struct probe_report 
 	cluster->observed_at = report->finished_at;
 	if (report->connect_ns)
 		cluster->rtt_us = round_trip_step(cluster->rtt_us, report->connect_ns);
+}
+
+/* What is probed is scraped while it is UP. */
+static void scrape_pace(struct watcher *watcher, uint32_t id, const struct health_track *track)
+{
+	if (track && track->state != HEALTH_UP)
+		scraper_rest(watcher->scraper, id);
+	else
+		scraper_wake(watcher->scraper, id);
 }
 
 static void probe_take(void *ctx, const struct probe_report *report)
@@ -89,9 +136,8 @@ static void probe_take(void *ctx, const struct probe_report *report)
 	if (!report->changed)
 		return;
 	watcher->counts.changes[track->state]++;
-	change_log(watcher, report);
-	if (track->state == HEALTH_UP)
-		scraper_wake(watcher->scraper, report->id);
+	change_say(watcher, report);
+	scrape_pace(watcher, report->id, track);
 }
 
 static void scrape_take(void *ctx, const struct scrape_report *report)
@@ -214,11 +260,31 @@ static int endpoint_follow(struct watcher *watcher, const struct plan_endpoint *
 {
 	const struct desired_endpoint *endpoint = &desired->endpoints[index];
 	const struct desired_pool *pool = &desired->pools[endpoint->pool];
-	int err = probe_follow(watcher, planned, endpoint, pool);
+	int err;
+
+	watcher->placed[planned->id] = true;
+	err = probe_follow(watcher, planned, endpoint, pool);
 
 	if (!watcher->probed[planned->id])
 		health_forget(watcher, planned);
-	return err ? err : scrape_follow(watcher, planned, endpoint, pool);
+	if (!err)
+		err = scrape_follow(watcher, planned, endpoint, pool);
+	if (!err)
+		scrape_pace(watcher, planned->id,
+			    watcher->probed[planned->id]
+				    ? prober_track(watcher->prober, planned->id)
+				    : NULL);
+	return err;
+}
+
+/* The plan has no place for it, but a publication that failed left it in the maps:
+ * it serves, so it must not go on as what it was when it was last looked at. */
+static bool endpoint_stays(const struct watcher *watcher, uint32_t id)
+{
+	const struct endpoint *endpoint = &watcher->maps->endpoints[id];
+
+	return !watcher->placed[id] && endpoint->way != WAY_NONE &&
+	       endpoint->owner == VIP_OWNER_CONTROLLER;
 }
 
 int watcher_follow(struct watcher *watcher, const struct plan *plan, const struct desired *desired)
@@ -229,6 +295,7 @@ int watcher_follow(struct watcher *watcher, const struct plan *plan, const struc
 
 	watcher->said = (struct messages){0};
 	watcher->arena = (struct arena){0};
+	memset(watcher->placed, 0, sizeof(watcher->placed));
 	memset(watcher->probed, 0, sizeof(watcher->probed));
 	memset(watcher->scraped, 0, sizeof(watcher->scraped));
 	for (size_t i = 0; i < plan->endpoint_count && !err; i++) {
@@ -236,6 +303,8 @@ int watcher_follow(struct watcher *watcher, const struct plan *plan, const struc
 			err = endpoint_follow(watcher, &plan->endpoints[i], desired, i);
 	}
 	for (uint32_t id = 0; id < ENDPOINTS_MAX && !err; id++) {
+		if (endpoint_stays(watcher, id))
+			continue;
 		if (!watcher->probed[id])
 			prober_remove(watcher->prober, id);
 		if (!watcher->scraped[id])
@@ -256,6 +325,8 @@ int watcher_new(struct loop *loop, struct maps *maps, uint32_t scrape_interval_m
 
 	if (!watcher)
 		return -ENOMEM;
+	watcher->loop = loop;
+	watcher->window = TIMER_INIT(window_end);
 	watcher->maps = maps;
 	watcher->scrape_interval_ms = scrape_interval_ms;
 	err = prober_new(loop, PROBES_MAX, probe_take, watcher, &watcher->prober);
@@ -273,6 +344,7 @@ void watcher_free(struct watcher *watcher)
 {
 	if (!watcher)
 		return;
+	loop_timer_cancel(watcher->loop, &watcher->window);
 	prober_free(watcher->prober);
 	scraper_free(watcher->scraper);
 	arena_deinit(&watcher->arena);

@@ -29,7 +29,8 @@ int watcher_new(struct loop *loop, struct maps *maps, uint32_t scrape_interval_m
 		struct watcher **ret_watcher);
 void watcher_free(struct watcher *watcher);
 
-/* Probes and scrapes exactly what the plan has placed.  An endpoint that stays
+/* Probes and scrapes what the plan has placed, and what is in the maps still because
+ * publishing failed.  What is probed is scraped while it is UP.  An endpoint that stays
  * keeps its state; one adopted from the maps starts with what they say of it.
  * Logs endpoints that cannot be watched, once. */
 int watcher_follow(struct watcher *watcher, const struct plan *plan, const struct desired *desired);

@@ -19,6 +19,7 @@
 
 #define PROBE_BODY_MAX (1u << 20)
 #define PROBE_BUSY_NS (20 * NS_PER_MS) /* all slots taken: look again */
+#define PROBE_BUSY_DOWN_NS (200 * NS_PER_MS) /* nobody waits for these */
 
 struct probe {
 	struct prober *prober;
@@ -26,12 +27,14 @@ struct probe {
 	struct health_track track;
 	struct timer timer;
 	struct fetch *fetch; /* NULL: none is running */
+	bool patient; /* the one running was of an endpoint that was DOWN */
 	uint64_t round; /* counts probes, seeds jitter */
 };
 
 struct prober {
 	struct loop *loop;
 	struct fetcher *fetcher;
+	size_t patient_count, patient_max;
 	probe_callback callback;
 	void *ctx;
 	struct probe *probes[ENDPOINTS_MAX];
@@ -73,6 +76,13 @@ static void probe_arm(struct probe *probe, uint64_t pause_ns)
 	loop_timer_after(probe->prober->loop, &probe->timer, pause_ns);
 }
 
+static void slot_release(struct probe *probe)
+{
+	probe->prober->patient_count -= probe->patient;
+	probe->patient = false;
+	probe->fetch = NULL;
+}
+
 static void probe_done(void *ctx, const struct fetch_result *result)
 {
 	struct probe *probe = ctx;
@@ -87,7 +97,7 @@ static void probe_done(void *ctx, const struct fetch_result *result)
 		.finished_at = clock_realtime_ns(),
 	};
 
-	probe->fetch = NULL;
+	slot_release(probe);
 	probe->round++;
 	if (reason != HEALTH_REASON_NONE)
 		report.changed = health_track_step(&probe->track, &probe->target.policy, reason,
@@ -96,6 +106,27 @@ static void probe_done(void *ctx, const struct fetch_result *result)
 		  health_track_pause_ns(&probe->track, &probe->target.policy, probe_seed(probe)));
 	if (reason != HEALTH_REASON_NONE)
 		prober->callback(prober->ctx, &report); /* may remove the probe */
+}
+
+/* -EBUSY: no slot.  Dead servers keep a slot until the timeout, and a dark region
+ * has thousands of them: a quarter of all slots is not for those. */
+static int slot_take(struct probe *probe, const struct fetch_request *request,
+		     const struct fetch_callbacks *callbacks)
+{
+	struct prober *prober = probe->prober;
+	bool patient = probe->track.state == HEALTH_DOWN;
+	int err;
+
+	if (patient && prober->patient_count >= prober->patient_max)
+		return -EBUSY;
+	err = fetch_start(prober->fetcher, request, callbacks, probe, &probe->fetch);
+	if (err) {
+		probe->fetch = NULL;
+		return err;
+	}
+	probe->patient = patient;
+	prober->patient_count += patient;
+	return 0;
 }
 
 static void probe_start(struct timer *timer)
@@ -111,15 +142,17 @@ static void probe_start(struct timer *timer)
 		.timeout_ms = target->policy.timeout_ms,
 		.body_bytes_max = PROBE_BODY_MAX,
 	};
-	int err = fetch_start(probe->prober->fetcher, &request, &callbacks, probe, &probe->fetch);
+	int err = slot_take(probe, &request, &callbacks);
 
 	if (!err)
 		return;
 	/* nothing was sent: it says nothing of the endpoint */
-	probe->fetch = NULL;
 	probe->round++;
 	if (err == -EBUSY)
-		probe_arm(probe, jitter_around(PROBE_BUSY_NS, probe_seed(probe)));
+		probe_arm(probe,
+			  jitter_around(probe->track.state == HEALTH_DOWN ? PROBE_BUSY_DOWN_NS
+									  : PROBE_BUSY_NS,
+					probe_seed(probe)));
 	else
 		probe_arm(probe,
 			  health_track_pause_ns(&probe->track, &target->policy, probe_seed(probe)));
@@ -132,6 +165,7 @@ static void probe_free(struct probe *probe)
 	loop_timer_cancel(probe->prober->loop, &probe->timer);
 	if (probe->fetch)
 		fetch_cancel(probe->fetch);
+	slot_release(probe);
 	free(probe);
 }
 
@@ -149,6 +183,7 @@ int prober_new(struct loop *loop, size_t probes_max, probe_callback callback, vo
 		return err;
 	}
 	prober->loop = loop;
+	prober->patient_max = probes_max - probes_max / 4;
 	prober->callback = callback;
 	prober->ctx = ctx;
 	*ret_prober = prober;

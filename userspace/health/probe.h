@@ -43,7 +43,8 @@ struct probe_report {
 
 typedef void (*probe_callback)(void *ctx, const struct probe_report *report);
 
-/* probes_max: how many may run at once; more wait a little. */
+/* probes_max: how many may run at once; more wait a little.  Endpoints that are DOWN
+ * get at most three quarters of these places. */
 int prober_new(struct loop *loop, size_t probes_max, probe_callback callback, void *ctx,
 	       struct prober **ret_prober);
 void prober_free(struct prober *prober);

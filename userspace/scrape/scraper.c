@@ -24,6 +24,7 @@ struct scrape {
 	struct timer timer;
 	struct fetch *fetch; /* NULL: none is running */
 	struct page *page; /* while a fetch is running */
+	bool resting; /* the timer is not armed until scraper_wake() */
 	uint32_t failures; /* in a row */
 	uint64_t round; /* counts scrapes, seeds jitter */
 };
@@ -138,14 +139,19 @@ static void scrape_start(struct timer *timer)
 						   scrape_seed(scrape)));
 }
 
-static void scrape_free(struct scrape *scrape)
+static void scrape_stop(struct scrape *scrape)
 {
-	if (!scrape)
-		return;
 	loop_timer_cancel(scrape->scraper->loop, &scrape->timer);
 	if (scrape->fetch)
 		fetch_cancel(scrape->fetch);
 	page_release(scrape);
+}
+
+static void scrape_free(struct scrape *scrape)
+{
+	if (!scrape)
+		return;
+	scrape_stop(scrape);
 	free(scrape);
 }
 
@@ -218,12 +224,23 @@ void scraper_remove(struct scraper *scraper, uint32_t id)
 	scraper->scrapes[id] = NULL;
 }
 
+void scraper_rest(struct scraper *scraper, uint32_t id)
+{
+	struct scrape *scrape = scraper->scrapes[id];
+
+	if (!scrape || scrape->resting)
+		return;
+	scrape_stop(scrape);
+	scrape->resting = true;
+}
+
 void scraper_wake(struct scraper *scraper, uint32_t id)
 {
 	struct scrape *scrape = scraper->scrapes[id];
 
-	if (!scrape || scrape->fetch)
+	if (!scrape || !scrape->resting)
 		return;
+	scrape->resting = false;
 	scrape->failures = 0;
 	scrape_arm(scrape, 0);
 }

@@ -52,7 +52,10 @@ void scraper_free(struct scraper *scraper);
 /* Adds an endpoint or changes its pace.  Copies the target.  -ENOMEM. */
 int scraper_put(struct scraper *scraper, const struct scrape_target *target);
 void scraper_remove(struct scraper *scraper, uint32_t id);
-/* Scrapes it now, at the normal pace from here on: it has just come up. */
+/* Leaves it alone until scraper_wake(), also what is running: it is down, and servers
+ * that do not answer would take the places of those that do. */
+void scraper_rest(struct scraper *scraper, uint32_t id);
+/* One that rests is scraped now, and at the normal pace from here on. */
 void scraper_wake(struct scraper *scraper, uint32_t id);
 
 /* Pure: the pause after `failures` scrapes failed in a row: the interval with

@@ -29,18 +29,24 @@ struct bench {
 	struct server *server;
 	struct watcher *watcher;
 	int status;
+	const char *dead_path; /* answers 500, whatever the status */
 	struct desired desired;
 	struct desired_endpoint endpoint;
 	struct desired_pool pool;
 	struct plan plan;
 	struct plan_endpoint planned;
+	struct desired_endpoint many[200];
+	struct plan_endpoint many_planned[200];
 };
 
 static int warnings, ups;
+static char last_warning[512];
 
 static void log_count(enum log_level level, const char *text)
 {
 	warnings += level == LOG_LEVEL_WARNING;
+	if (level == LOG_LEVEL_WARNING)
+		snprintf(last_warning, sizeof(last_warning), "%s", text);
 	ups += strstr(text, ": UP") != NULL;
 }
 
@@ -49,6 +55,8 @@ static void serve_both(void *ctx, const char *path, struct server_answer *ret_an
 	struct bench *bench = ctx;
 
 	ret_answer->status = bench->status;
+	if (bench->dead_path && strcmp(path, bench->dead_path) == 0)
+		ret_answer->status = 500;
 	if (strcmp(path, "/metrics") != 0)
 		return;
 	ret_answer->content_type = "text/plain";
@@ -172,13 +180,12 @@ static void a_change_is_logged_once_however_long_it_lasts(void **state)
 	struct bench *bench = bench_get(state);
 
 	follow(bench);
-	UNTIL(bench, bench->maps->health[4].state == HEALTH_UP);
+	UNTIL(bench, bench->maps->health[4].state == HEALTH_UP && bench->maps->load[4].sampled_at);
 	bench->status = 500;
 	UNTIL(bench, bench->maps->health[4].fall >= 6);
 	assert_int_equal(bench->maps->health[4].state, HEALTH_DOWN);
 	assert_int_equal(warnings, 1);
 	assert_int_equal(bench->maps->load[4].running, 3); /* the last good sample stays */
-	assert_true(bench->maps->load[4].failures > 0);
 }
 
 static void an_adopted_endpoint_goes_on_from_its_record(void **state)
@@ -225,6 +232,59 @@ static void an_endpoint_that_is_gone_is_left_alone(void **state)
 	assert_int_equal(bench->maps->health[4].probed_at, probed_at);
 }
 
+static void what_serves_still_after_a_failed_publication_goes_on_being_probed(void **state)
+{
+	struct bench *bench = bench_get(state);
+
+	follow(bench);
+	UNTIL(bench, bench->maps->health[4].state == HEALTH_UP);
+	bench->maps->endpoints[4].way = WAY_NAT;
+	bench->maps->endpoints[4].owner = VIP_OWNER_CONTROLLER;
+	bench->plan.endpoint_count = 0;
+	follow(bench);
+	bench->status = 500;
+	UNTIL(bench, bench->maps->health[4].state == HEALTH_DOWN);
+}
+
+static void an_endpoint_that_is_down_is_not_scraped(void **state)
+{
+	struct bench *bench = bench_get(state);
+	uint64_t sampled_at;
+
+	bench->pool.health.path = "/never";
+	follow(bench);
+	UNTIL(bench, bench->maps->load[4].sampled_at);
+	bench->dead_path = "/never";
+	UNTIL(bench, bench->maps->health[4].state == HEALTH_DOWN);
+	sampled_at = bench->maps->load[4].sampled_at;
+	UNTIL(bench, bench->maps->health[4].fall >= 6);
+	assert_int_equal(bench->maps->load[4].sampled_at, sampled_at);
+	bench->dead_path = NULL;
+	UNTIL(bench, bench->maps->load[4].sampled_at > sampled_at);
+}
+
+static void many_changes_at_once_are_counted_not_named(void **state)
+{
+	struct bench *bench = bench_get(state);
+
+	for (uint32_t i = 0; i < 200; i++) {
+		bench->many[i] = bench->endpoint;
+		bench->many_planned[i] = bench->planned;
+		bench->many_planned[i].id = 10 + i;
+	}
+	bench->pool.health.interval_ms = 500;
+	bench->pool.health.unhealthy_threshold = 100;
+	bench->desired.endpoints = bench->many;
+	bench->plan.endpoints = bench->many_planned;
+	bench->desired.endpoint_count = bench->plan.endpoint_count = 200;
+	follow(bench);
+	UNTIL(bench, watcher_counts(bench->watcher)->changes[HEALTH_UP] == 200);
+	assert_int_equal(ups, 50);
+	bench->plan.endpoint_count = 0;
+	follow(bench);
+	UNTIL(bench, strstr(last_warning, "150 more went UP and 0 more DOWN"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -234,6 +294,9 @@ int main(void)
 		TEST(an_adopted_endpoint_goes_on_from_its_record),
 		TEST(what_cannot_be_watched_is_said_once_and_serves),
 		TEST(an_endpoint_that_is_gone_is_left_alone),
+		TEST(what_serves_still_after_a_failed_publication_goes_on_being_probed),
+		TEST(an_endpoint_that_is_down_is_not_scraped),
+		TEST(many_changes_at_once_are_counted_not_named),
 	};
 #undef TEST
 

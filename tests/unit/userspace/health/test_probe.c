@@ -233,6 +233,29 @@ static void more_endpoints_than_slots_are_all_probed(void **state)
 		assert_int_equal(prober_track(bench->prober, id)->state, HEALTH_UP);
 }
 
+static void dead_endpoints_do_not_keep_live_ones_from_being_probed(void **state)
+{
+	struct bench *bench = *state;
+	const struct health_track down = {.state = HEALTH_DOWN, .fall = 9};
+	_cleanup_close_ int fd = listener_open();
+	struct probe_target live = target_of(100, server_port(bench->server));
+	uint64_t start;
+
+	for (uint32_t id = 0; id < 40; id++) {
+		struct probe_target dead = target_of(id, port_of(fd));
+
+		dead.policy.timeout_ms = 60000;
+		assert_int_equal(prober_put(bench->prober, &dead, &down), 0);
+	}
+	for (int i = 0; i < 5; i++)
+		loop_turn(bench->loop, 20); /* now they have what they can get */
+	start = clock_monotonic_ns();
+	assert_int_equal(prober_put(bench->prober, &live, NULL), 0);
+	bench_run(bench, 10);
+	assert_int_equal(bench->last.id, 100);
+	assert_true(clock_monotonic_ns() - start < 2 * NS_PER_S);
+}
+
 static void faults_of_our_own_say_nothing_of_the_endpoint(void **state)
 {
 	static const struct {
@@ -274,6 +297,7 @@ int main(void)
 		TEST(an_adopted_endpoint_starts_from_the_state_it_had),
 		TEST(a_report_may_remove_its_own_endpoint),
 		TEST(more_endpoints_than_slots_are_all_probed),
+		TEST(dead_endpoints_do_not_keep_live_ones_from_being_probed),
 		cmocka_unit_test(faults_of_our_own_say_nothing_of_the_endpoint),
 	};
 #undef TEST

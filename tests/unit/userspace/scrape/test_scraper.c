@@ -153,12 +153,27 @@ static void a_removed_endpoint_is_not_scraped_again(void **state)
 	assert_int_equal(bench->reports, 1);
 }
 
+static void one_that_rests_is_not_scraped(void **state)
+{
+	struct bench *bench = *state;
+
+	bench_put(bench, 0, 10);
+	bench_run(bench, 1);
+	scraper_rest(bench->scraper, 0);
+	for (int i = 0; i < 5; i++)
+		loop_turn(bench->loop, 20);
+	assert_int_equal(bench->reports, 1);
+	scraper_wake(bench->scraper, 0);
+	bench_run(bench, 3);
+}
+
 static void an_endpoint_that_came_up_is_scraped_at_once(void **state)
 {
 	struct bench *bench = *state;
 	uint64_t start;
 
 	bench_put(bench, 0, 60000);
+	scraper_rest(bench->scraper, 0);
 	start = clock_monotonic_ns();
 	scraper_wake(bench->scraper, 0);
 	bench_run(bench, 1);
@@ -190,6 +205,7 @@ int main(void)
 		TEST(failures_are_reported_by_what_went_wrong),
 		TEST(more_endpoints_than_slots_are_all_scraped),
 		TEST(a_removed_endpoint_is_not_scraped_again),
+		TEST(one_that_rests_is_not_scraped),
 		TEST(an_endpoint_that_came_up_is_scraped_at_once),
 		cmocka_unit_test(the_pace_slows_down_from_the_third_failure_on),
 		cmocka_unit_test(small_pools_are_scraped_more_often),
