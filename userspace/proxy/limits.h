@@ -23,6 +23,7 @@
 #define SESSION_IDLE_NS (75 * NS_PER_S)
 #define SESSION_HEAD_NS (15 * NS_PER_S) /* first byte to whole head */
 #define SESSION_STALL_NS (60 * NS_PER_S) /* no progress with a body or an answer */
+#define SESSION_DRAIN_NS (1 * NS_PER_S) /* for the request that is on its way */
 #define SESSION_LINGER_NS (5 * NS_PER_S)
 #define SESSION_LINGER_BYTES (64u << 20)
 

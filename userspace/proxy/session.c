@@ -428,7 +428,7 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 void session_drain(struct session *s)
 {
 	if (s->state == SESSION_IDLE)
-		session_shut(s);
+		session_timer_set(s, SESSION_DRAIN_NS);
 	else
 		s->keep_alive = false;
 }

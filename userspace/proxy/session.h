@@ -123,7 +123,8 @@ void session_refuse(struct session *session, enum proxy_error error,
 /* Sends what is in the outbox, then closes; `reset`: with RST. */
 void session_end(struct session *session, bool reset);
 
-/* The worker drains: idle sessions close now, the others after their answer. */
+/* The worker drains: sessions close after the answer they owe.  One that is idle
+ * may have a request on its way already, so it is given a moment. */
 void session_drain(struct session *session);
 
 #endif

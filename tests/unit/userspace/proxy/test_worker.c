@@ -845,7 +845,8 @@ static void a_bad_snapshot_leaves_the_good_one_in_use(void **state)
 static void draining_finishes_what_is_under_way(void **state)
 {
 	RIG_READY(rig, NULL);
-	int client = rig_client(rig), idle = rig_client(rig), server;
+	int client = rig_client(rig), idle = rig_client(rig), silent = rig_client(rig);
+	int server, other;
 	const char *got;
 	unsigned index;
 
@@ -854,16 +855,24 @@ static void draining_finishes_what_is_under_way(void **state)
 	server = rig_accept_any(rig, &index);
 	rig_expect(rig, server, "hello there\"}]}");
 	worker_drain(rig->worker, false);
-	assert_true(rig_is_closed(rig, idle));
+	/* its request was on its way */
+	rig_puts(rig, idle, rig_chat("gemma"));
+	other = rig_accept_any(rig, &index);
+	rig_expect(rig, other, "hello there\"}]}");
+	rig_puts(rig, other, answer_ok);
+	assert_has(rig_expect_end(rig, idle, NULL), "{\"ok\": true}\n");
+	assert_true(rig_is_closed(rig, silent));
 	rig_puts(rig, server, answer_ok);
 	got = rig_expect_end(rig, client, NULL);
 	assert_has(got, "{\"ok\": true}\n");
 	assert_has(got, "Connection: close\r\n");
 	close(client);
+	close(idle);
 	rig_turn(rig, 250);
 	assert_true(rig->worker->done);
 	close(server);
-	close(idle);
+	close(other);
+	close(silent);
 }
 
 static void usage_is_read_as_the_answer_passes(void **state)
