@@ -7,7 +7,7 @@ lab_begin
 
 parent=$(lab_pid proxy)
 workers() {
-	pgrep -P "$parent"
+	pgrep -P "$parent" sluice-worker
 }
 worker_count() {
 	workers | wc -l

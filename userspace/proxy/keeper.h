@@ -2,8 +2,8 @@
 /* The parent's twin: a process that holds the listening sockets and the lock,
  * does nothing, and takes the parent's place when that dies.
  *
- * Neither is the other's child: the keeper is forked twice, so that it looks
- * like no worker and outlives the parent; each watches the other by a pidfd.
+ * It is the parent's child like the workers, and outlives it; each watches the
+ * other by a pidfd.
  */
 #ifndef SLUICE_PROXY_KEEPER_H
 #define SLUICE_PROXY_KEEPER_H

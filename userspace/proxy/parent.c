@@ -133,6 +133,7 @@ static void keeper_end(struct parent *parent)
 	if (!parent->keeper_pid)
 		return;
 	kill(parent->keeper_pid, SIGKILL);
+	waitpid(parent->keeper_pid, NULL, 0);
 	loop_unwatch(parent->loop, &parent->keeper);
 	close(fd);
 	parent->keeper_pid = 0;
