@@ -13,9 +13,7 @@
 
 #include "userspace/base/cleanup.h"
 
-/* Runs before filters of other priorities, and shares its own with any. */
-#define FILTER_PRIORITY 1
-#define FILTER_HANDLE 0x51ce
+#define FILTER_PRIORITY 1 /* before filters of other priorities; any number shares it */
 
 #define ANSWER_BYTES 16384
 
@@ -26,6 +24,16 @@ static struct bpf_tc_hook hook_of(uint32_t ifindex)
 	return hook;
 }
 
+/* FNV-1a, within what tc shows as a positive number. */
+uint32_t clsact_handle(const char *instance)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *instance; instance++)
+		hash = (hash ^ (unsigned char)*instance) * 16777619u;
+	return (hash & 0x3fffffff) | 0x40000000; /* not 0 */
+}
+
 int clsact_qdisc_make(uint32_t ifindex)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
@@ -33,18 +41,28 @@ int clsact_qdisc_make(uint32_t ifindex)
 	return bpf_tc_hook_create(&hook);
 }
 
-int clsact_filter_put(uint32_t ifindex, int program_fd)
+static int filter_attach(uint32_t ifindex, uint32_t handle, int program_fd, uint32_t flags)
 {
-	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .handle = FILTER_HANDLE,
-		    .priority = FILTER_PRIORITY, .flags = BPF_TC_F_REPLACE);
+	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .handle = handle,
+		    .priority = FILTER_PRIORITY, .flags = flags);
 	struct bpf_tc_hook hook = hook_of(ifindex);
 
 	return bpf_tc_attach(&hook, &options);
 }
 
-int clsact_filter_find(uint32_t ifindex, uint32_t *ret_program_id)
+int clsact_filter_put(uint32_t ifindex, uint32_t handle, int program_fd)
 {
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+	return filter_attach(ifindex, handle, program_fd, 0);
+}
+
+int clsact_filter_replace(uint32_t ifindex, uint32_t handle, int program_fd)
+{
+	return filter_attach(ifindex, handle, program_fd, BPF_TC_F_REPLACE);
+}
+
+int clsact_filter_find(uint32_t ifindex, uint32_t handle, uint32_t *ret_program_id)
+{
+	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle, .priority = FILTER_PRIORITY);
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	int err = bpf_tc_query(&hook, &options);
 
@@ -53,9 +71,9 @@ int clsact_filter_find(uint32_t ifindex, uint32_t *ret_program_id)
 	return err;
 }
 
-int clsact_filter_remove(uint32_t ifindex)
+int clsact_filter_remove(uint32_t ifindex, uint32_t handle)
 {
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle, .priority = FILTER_PRIORITY);
 	struct bpf_tc_hook hook = hook_of(ifindex);
 
 	return bpf_tc_detach(&hook, &options);

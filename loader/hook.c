@@ -140,7 +140,7 @@ static int clsact_attach(const struct pin_dirs *dirs, const char *device, uint32
 	if (err == -EEXIST)
 		err = rename(own, shared) < 0 ? -errno : 0;
 	if (!err)
-		err = clsact_filter_put(ifindex, program_fd);
+		err = clsact_filter_put(ifindex, clsact_handle(dirs->instance), program_fd);
 	if (!err)
 		return 0;
 	if (unlink(own) == 0)
@@ -167,7 +167,7 @@ int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *de
 static int clsact_replace(const struct pin_dirs *dirs, const struct hook *hook, int program_fd)
 {
 	char name[64];
-	int err = clsact_filter_put(hook->ifindex, program_fd);
+	int err = clsact_filter_replace(hook->ifindex, clsact_handle(dirs->instance), program_fd);
 
 	if (err)
 		return err;
@@ -189,34 +189,41 @@ int hook_replace(const struct pin_dirs *dirs, const struct hook *hook, int progr
 	return bpf_link_update(link, program_fd, NULL);
 }
 
-/* The filter goes if it is the one that was recorded or one of our programs'. */
-static int clsact_detach(const struct hook *hook)
+static void qdisc_remove(const struct hook *hook)
 {
-	uint32_t program;
-	int err;
+	int err = clsact_qdisc_remove(hook->ifindex);
 
-	if (hook->ifindex == 0 || clsact_filter_find(hook->ifindex, &program) < 0)
-		return 0; /* device or filter gone */
-	err = clsact_filter_remove(hook->ifindex);
-	if (err)
-		return log_error(err, "%s: cannot remove the clsact filter (%s)", hook->device,
-				 strerror(-err));
-	if (hook->kind != HOOK_CLSACT_OWN)
-		return 0;
-	err = clsact_qdisc_remove(hook->ifindex);
 	if (err == -EBUSY)
 		log_info("%s: the clsact qdisc stays, others have filters on it", hook->device);
-	else if (err)
+	else if (err && err != -ENOENT && err != -EINVAL) /* these: it is gone */
 		log_warning("%s: cannot remove the clsact qdisc (%s); 'tc qdisc del dev %s clsact' "
 			    "does",
 			    hook->device, strerror(-err), hook->device);
+}
+
+/* Fine if the device, the filter or the qdisc is gone. */
+static int clsact_detach(const struct pin_dirs *dirs, const struct hook *hook)
+{
+	uint32_t handle = clsact_handle(dirs->instance), program;
+	int err;
+
+	if (hook->ifindex == 0)
+		return 0;
+	if (clsact_filter_find(hook->ifindex, handle, &program) == 0) {
+		err = clsact_filter_remove(hook->ifindex, handle);
+		if (err)
+			return log_error(err, "%s: cannot remove the clsact filter (%s)",
+					 hook->device, strerror(-err));
+	}
+	if (hook->kind == HOOK_CLSACT_OWN)
+		qdisc_remove(hook);
 	return 0;
 }
 
 int hook_detach(const struct pin_dirs *dirs, const struct hook *hook)
 {
 	char path[PIN_PATH_MAX];
-	int err = hook_is_clsact(hook->kind) ? clsact_detach(hook) : 0;
+	int err = hook_is_clsact(hook->kind) ? clsact_detach(dirs, hook) : 0;
 
 	if (err)
 		return err;
@@ -256,7 +263,8 @@ static int hook_read(const struct pin_dirs *dirs, enum hook_kind kind, const cha
 	if (hook_is_clsact(kind)) {
 		hook.ifindex = if_nametoindex(device);
 		if (hook.ifindex)
-			clsact_filter_find(hook.ifindex, &hook.program_id);
+			clsact_filter_find(hook.ifindex, clsact_handle(dirs->instance),
+					   &hook.program_id);
 	} else {
 		link_read(fd, &hook);
 	}

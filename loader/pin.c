@@ -34,6 +34,7 @@ static void closedirp(DIR **directory)
 
 void pin_dirs_init(struct pin_dirs *dirs, const struct instance *instance)
 {
+	snprintf(dirs->instance, sizeof(dirs->instance), "%s", instance->name);
 	snprintf(dirs->live, sizeof(dirs->live), "%s", instance->pin_dir);
 	snprintf(dirs->loading, sizeof(dirs->loading), "%s_loading", instance->pin_dir);
 	snprintf(dirs->unloading, sizeof(dirs->unloading), "%s_unloading", instance->pin_dir);

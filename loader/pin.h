@@ -18,6 +18,7 @@
 #define PIN_PATH_MAX 384
 
 struct pin_dirs {
+	char instance[INSTANCE_NAME_MAX];
 	char live[INSTANCE_PATH_MAX];
 	char loading[INSTANCE_PATH_MAX + 16];
 	char unloading[INSTANCE_PATH_MAX + 16];

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian 12's own kernel 6.1 under qemu: every program is loaded and attached there, and
-# tests/program runs its packets through them.  Prints TAP, one line a program.
+# tests/program and tests/lab/test_loader.sh run there.  Prints TAP, one line a program.
 #
 #   tests/harness/kernel61.sh [--shell 'COMMAND']   --shell: run that in the guest instead
 #
@@ -134,12 +134,21 @@ guest_script() {
 			result $rc "tests/program/$test: $(grep -c '       OK ' $test.log) tests pass"
 			[ $rc = 0 ] || tail -n 30 $test.log | sed 's/^/# /'
 		done
+		mkdir -p /run/netns && mount -t tmpfs netns /run/netns
+		tree/tests/lab/test_loader.sh >loader.log 2>&1
+		result $? "tests/lab/test_loader.sh: $(grep -c '^ok' loader.log) checks pass"
+		grep -A 4 '^not ok' loader.log | sed 's/^/# /'
 		echo "1..$number"
 	EOF
 }
 
 share_fill() {
-	mkdir -p "$work/share/modules"
+	local tree=$work/share/tree
+
+	mkdir -p "$work/share/modules" "$tree/tests" "$tree/build/tests/lab"
+	cp -r tests/lab "$tree/tests/"
+	cp -r build/bin "$tree/build/"
+	cp -r build/tests/lab/tools "$tree/build/tests/lab/"
 	cp build/bin/sluice-loader build/tests/program/test_* "$work/share/"
 	rm -f "$work/share"/*.[od]
 	guest_script >"$work/share/guest.sh"
