@@ -628,6 +628,53 @@ static void beyond_the_session_limit_the_answer_is_429(void **state)
 		close(clients[i]);
 }
 
+static void when_all_are_busy_only_requests_that_may_wait_are_shed(void **state)
+{
+	static const char body[] = "{\"model\":\"gemma\"}";
+	RIG_READY(rig, NULL);
+	int client = rig_client(rig), server;
+	char request[512];
+	unsigned index;
+
+	(void)state;
+	rig->metrics->rows_high = 2; /* another worker has a lot waiting everywhere */
+	for (unsigned i = 0; i < RIG_ENDPOINTS; i++)
+		rig->maps.inflight[ENDPOINTS_MAX + i].uncached_tokens = 100000;
+	snprintf(request, sizeof(request),
+		 "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n"
+		 "X-Gateway-Inference-Objective: batch\r\n\r\n%s",
+		 strlen(body), body);
+	rig_puts(rig, client, request);
+	assert_has(rig_expect(rig, client, "}}\n"), "HTTP/1.1 429 Too Many Requests\r\n");
+	assert_has(rig_log_last(rig), "\"error\":\"shed\"");
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept_any(rig, &index);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server, answer_ok);
+	rig_expect(rig, client, "{\"ok\": true}\n");
+	close(server);
+	close(client);
+}
+
+static void a_pool_with_nothing_left_gives_to_the_rules_other_backends(void **state)
+{
+	RIG_READY(rig, "{'matches':[{'path_type':'PathPrefix','path':'/'}],"
+		       "'backends':[{'pool':3,'weight':1000000,'name':'ai/empty'},"
+		       "{'pool':2,'weight':1,'name':'ai/two'}]}");
+	int client = rig_client(rig), server;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept(rig, 1, RIG_WAIT_MS);
+	assert_true(server >= 0);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server, answer_ok);
+	rig_expect(rig, client, "{\"ok\": true}\n");
+	assert_has(rig_log_last(rig), "\"pool\":\"ai/two\"");
+	close(server);
+	close(client);
+}
+
 /* ---- bodies ---- */
 
 static void expect_continue_is_answered(void **state)
@@ -1034,6 +1081,8 @@ int main(void)
 		cmocka_unit_test(with_all_endpoints_refusing_the_answer_is_502),
 		cmocka_unit_test(a_request_that_takes_too_long_is_504),
 		cmocka_unit_test(beyond_the_session_limit_the_answer_is_429),
+		cmocka_unit_test(when_all_are_busy_only_requests_that_may_wait_are_shed),
+		cmocka_unit_test(a_pool_with_nothing_left_gives_to_the_rules_other_backends),
 		cmocka_unit_test(expect_continue_is_answered),
 		cmocka_unit_test(a_large_body_is_kept_whole_for_a_retry),
 		cmocka_unit_test(a_slow_reader_holds_the_server_back),
