@@ -42,6 +42,7 @@ struct source_file {
 	struct stamp stamp;
 	bool young; /* read within a second of its last change */
 	int read_error; /* why it could not be read; 0: it could */
+	bool blank; /* not one byte of content: cut short, or not written yet */
 	uint64_t hash;
 	size_t object_count, object_room;
 	struct object **objects;
@@ -66,6 +67,7 @@ struct folder {
 	struct objects objects; /* of all files, unique */
 	struct messages messages;
 	struct arena arena; /* of the messages */
+	uint64_t walk_hash; /* of what the last walk said */
 };
 
 struct walk {
@@ -206,14 +208,36 @@ static const char *kept_words(const struct source_file *file)
 				  : "it is ignored until it is corrected";
 }
 
+static bool data_is_blank(const char *data, size_t size)
+{
+	while (size && strchr(" \t\r\n", data[size - 1]) && data[size - 1])
+		size--;
+	return size == 0;
+}
+
+/* A disk that is full and a writer that died leave empty files; who wants the objects
+ * gone deletes the file. */
+static int file_parse_blank(struct source_file *file, struct source_file *last)
+{
+	file->blank = true;
+	file_keep_last(file, last);
+	if (file->object_count)
+		message_add(&file->messages, &file->arena, LOG_LEVEL_ERROR,
+			    "%s: empty; %s, or the file is deleted", file->path, kept_words(file));
+	return 0;
+}
+
 static int file_parse(struct source_file *file, struct source_file *last, const char *data,
 		      size_t size)
 {
 	struct reading reading = {.file = file, .last = last};
 	struct yaml_error error;
 	struct yaml_file yaml;
-	int err = yaml_parse(data, size, &yaml, &error);
+	int err;
 
+	if (data_is_blank(data, size))
+		return file_parse_blank(file, last);
+	err = yaml_parse(data, size, &yaml, &error);
 	if (err == -EBADMSG) {
 		file_keep_last(file, last);
 		message_add(&file->messages, &file->arena, LOG_LEVEL_ERROR,
@@ -264,7 +288,7 @@ static int file_read_found(const struct folder *folder, const struct found_file 
 		err = file_parse(file, last, data, size);
 		if (err)
 			return err;
-		if (folder->keep && !file_is_broken(file))
+		if (folder->keep && !file->blank && !file_is_broken(file))
 			last_good_store(folder->keep, found->path, data, size);
 	} else if (last && last->read_error == err) {
 		return -EALREADY;
@@ -340,6 +364,8 @@ static void directory_watch(struct folder *folder, const char *path)
 {
 	if (folder->inotify_fd < 0 || inotify_add_watch(folder->inotify_fd, path, WATCH_MASK) >= 0)
 		return;
+	if (errno != ENOSPC && errno != ENOMEM)
+		return; /* gone, or not ours to read: whoever opens it says so */
 	if (!folder->watch_failed)
 		log_warning("%s: cannot be watched: %s; it is looked at every few seconds instead, "
 			    "raise fs.inotify.max_user_watches",
@@ -363,14 +389,22 @@ static int entry_walk(struct walk *walk, const char *directory, const struct dir
 		return 0; /* gone again */
 	if (S_ISDIR(st.st_mode))
 		return directory_walk(walk, path, depth + 1);
-	if (!name_is_source(entry->d_name))
+	if (!name_is_source(entry->d_name) && !S_ISLNK(st.st_mode))
 		return 0;
 	if (stat(path, &target) < 0) {
+		if (!name_is_source(entry->d_name))
+			return 0;
 		message_add(&walk->messages, walk->arena, LOG_LEVEL_WARNING,
 			    "%s: cannot be looked at: %s; it is ignored", path, strerror(errno));
 		return 0;
 	}
-	return S_ISREG(target.st_mode) ? found_add(walk, path, &target) : 0;
+	if (S_ISDIR(target.st_mode))
+		message_add(&walk->messages, walk->arena, LOG_LEVEL_WARNING,
+			    "%s: a link to a folder, which is not followed; link the files in it",
+			    path);
+	return S_ISREG(target.st_mode) && name_is_source(entry->d_name)
+		       ? found_add(walk, path, &target)
+		       : 0;
 }
 
 static void closedirp(DIR **directory)
@@ -438,7 +472,7 @@ static struct source_file *file_from_copy(const struct folder *folder, const cha
 	return TAKE_PTR(file);
 }
 
-/* A file that is seen for the first time, and is broken: is there a copy? */
+/* A file that is seen for the first time, and is broken or blank: is there a copy? */
 static int file_recall(const struct folder *folder, const struct found_file *found, uint64_t now_ns,
 		       struct source_file **file)
 {
@@ -470,7 +504,7 @@ static int file_refresh(const struct folder *folder, const struct found_file *fo
 		return 0;
 	}
 	err = file_read_found(folder, found, last, now_ns, &file);
-	if (!err && !last && file_is_broken(file))
+	if (!err && !last && (file->blank || file_is_broken(file)))
 		file_recall(folder, found, now_ns, &file); /* a failure: it stays as it is */
 	if (err == -EALREADY) {
 		*ret_file = last;
@@ -626,19 +660,18 @@ static int folder_gather(struct folder *folder, const struct walk *walk)
 	return objects_gather(folder);
 }
 
-/* Messages of the walk come and go without any file changing. */
-static bool walk_says_new(const struct folder *folder, const struct walk *walk)
+/* Messages of the walk come and go without any file changing.  A sum, because the
+ * order of a directory's entries means nothing. */
+static uint64_t walk_hash(const struct walk *walk)
 {
-	for (size_t i = 0; i < walk->messages.count; i++) {
-		bool there = false;
+	uint64_t sum = 0;
 
-		for (size_t k = 0; k < folder->messages.count && !there; k++)
-			there = strcmp(folder->messages.list[k].text,
-				       walk->messages.list[i].text) == 0;
-		if (!there)
-			return true;
+	for (size_t i = 0; i < walk->messages.count; i++) {
+		const char *text = walk->messages.list[i].text;
+
+		sum += XXH3_64bits(text, strlen(text));
 	}
-	return false;
+	return sum;
 }
 
 int folder_scan(struct folder *folder, uint64_t now_ns, bool *ret_changed)
@@ -652,7 +685,8 @@ int folder_scan(struct folder *folder, uint64_t now_ns, bool *ret_changed)
 		if (walk.count)
 			qsort(walk.files, walk.count, sizeof(*walk.files), found_compare);
 		err = files_merge(folder, &walk, now_ns, &changed);
-		changed |= walk_says_new(folder, &walk);
+		changed |= walk_hash(&walk) != folder->walk_hash;
+		folder->walk_hash = walk_hash(&walk);
 	}
 	/* objects may have been freed even when memory ran out half way */
 	if (changed) {

@@ -165,6 +165,23 @@ static void a_broken_file_keeps_its_last_good_objects(void **state)
 	assert_int_equal(folder_messages(place->folder)->count, 0);
 }
 
+static void an_emptied_file_keeps_its_last_good_objects(void **state)
+{
+	struct place *place = *state;
+
+	file_put(place, "a.yaml", NAMESPACE("a"));
+	file_put(place, "b.yaml", " \n");
+	scan(place);
+	assert_int_equal(folder_messages(place->folder)->count, 0);
+	file_put(place, "a.yaml", "");
+	assert_true(scan(place));
+	assert_true(has(place, "a"));
+	assert_true(says(place, "a.yaml: empty", "last good objects stay"));
+	file_put(place, "a.yaml", "# nothing is wanted here\n");
+	assert_true(scan(place));
+	assert_false(has(place, "a"));
+}
+
 static void a_refused_object_stays_as_it_last_was(void **state)
 {
 	static const char pool[] =
@@ -261,7 +278,7 @@ static void a_linked_file_is_followed_as_mounted_config_maps_need_it(void **stat
 	assert_true(has(place, "b") && !has(place, "a"));
 }
 
-static void links_to_folders_are_not_followed(void **state)
+static void links_to_folders_are_said_and_not_followed(void **state)
 {
 	struct place *place = *state;
 
@@ -272,8 +289,10 @@ static void links_to_folders_are_not_followed(void **state)
 	file_put(place, "sub/a.yaml", NAMESPACE("a"));
 	scan(place);
 	assert_int_equal(folder_objects(place->folder)->count, 1);
-	assert_int_equal(folder_messages(place->folder)->count, 1);
+	assert_int_equal(folder_messages(place->folder)->count, 3);
 	assert_true(says(place, "dangling.yaml", "ignored"));
+	assert_true(says(place, "sub/loop", "a link to a folder"));
+	assert_true(says(place, "loop.yaml", "a link to a folder"));
 }
 
 static void the_first_of_two_equal_objects_is_used(void **state)
@@ -325,8 +344,11 @@ static void a_folder_that_vanishes_keeps_its_last_state(void **state)
 	assert_true(scan(place));
 	assert_true(has(place, "a"));
 	assert_true(says(place, place->root, "stays in use"));
+	assert_int_equal(log_count, 0); /* nothing of limits of inotify */
 	assert_int_equal(rename(moved, place->root), 0);
-	scan(place);
+	assert_true(scan(place)); /* what it says is over */
+	assert_int_equal(folder_messages(place->folder)->count, 0);
+	assert_false(scan(place));
 	assert_true(has(place, "a"));
 }
 
@@ -486,12 +508,13 @@ int main(void)
 		FOLDER_TEST(yaml_yml_and_json_are_read_in_sub_folders_too),
 		FOLDER_TEST(editors_and_hidden_files_are_passed_over),
 		FOLDER_TEST(a_broken_file_keeps_its_last_good_objects),
+		FOLDER_TEST(an_emptied_file_keeps_its_last_good_objects),
 		FOLDER_TEST(a_refused_object_stays_as_it_last_was),
 		FOLDER_TEST(a_deleted_or_renamed_file_takes_its_objects_along),
 		FOLDER_TEST(a_file_replaced_by_rename_is_seen),
 		FOLDER_TEST(a_young_file_is_read_again_though_its_stamp_is_the_same),
 		FOLDER_TEST(a_linked_file_is_followed_as_mounted_config_maps_need_it),
-		FOLDER_TEST(links_to_folders_are_not_followed),
+		FOLDER_TEST(links_to_folders_are_said_and_not_followed),
 		FOLDER_TEST(the_first_of_two_equal_objects_is_used),
 		FOLDER_TEST(kinds_that_are_not_acted_upon_are_listed_once),
 		FOLDER_TEST(a_file_that_is_too_large_keeps_the_last_state),
