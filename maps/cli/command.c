@@ -192,15 +192,33 @@ static const struct command *command_find(int count, char **words, int *ret_used
 	return NULL;
 }
 
+/* "vip add, vip set, vip remove" for "vip"; nothing for what begins no command. */
+static void group_list(const char *word, struct text *text)
+{
+	size_t length = strlen(word);
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (!strncmp(commands[i]->name, word, length) && commands[i]->name[length] == ' ')
+			text_printf(text, "%s%s", text->length ? ", " : "", commands[i]->name);
+	}
+}
+
 static const struct command *command_find_or_say(int count, char **words, int *ret_used)
 {
 	const struct command *command = command_find(count, words, ret_used);
+	char buffer[128] = "";
+	struct text group = TEXT_INIT(buffer);
 
-	if (!command)
-		log_error(-EINVAL, "'%s%s%s': no such command; '" PROGRAM " --help' lists them",
-			  words[0], count > 1 && !strcmp(words[0], "vip") ? " " : "",
-			  count > 1 && !strcmp(words[0], "vip") ? words[1] : "");
-	return command;
+	if (command)
+		return command;
+	group_list(words[0], &group);
+	if (group.length)
+		log_error(-EINVAL, "'%s%s%s': no such command; there are: %s", words[0],
+			  count > 1 ? " " : "", count > 1 ? words[1] : "", buffer);
+	else
+		log_error(-EINVAL, "'%s': no such command; '" PROGRAM " --help' lists them",
+			  words[0]);
+	return NULL;
 }
 
 struct command_usage {

@@ -175,6 +175,11 @@ static int specs_check(const struct maps *maps, const struct vip_key *key,
 
 		if (err)
 			return err;
+		if (address_equal(&specs[i].addr, &key->addr))
+			return log_error(-ELOOP,
+					 "%s: its own address cannot be an endpoint of it; name "
+					 "the servers behind it",
+					 vip_key_format(key, vip));
 		for (size_t j = 0; j < i; j++) {
 			if (specs[i].port == specs[j].port &&
 			    address_equal(&specs[i].addr, &specs[j].addr))

@@ -37,6 +37,13 @@ static uint8_t proto_parse(const char *text)
 	return 0;
 }
 
+/* Packets can come from a link for it, or go out on one. */
+static bool address_is_steerable(const struct ip_addr *addr)
+{
+	return address_is_unicast(addr) && !address_is_loopback(addr) &&
+	       !address_is_link_local6(addr);
+}
+
 int vip_key_parse(const char *text, struct vip_key *ret_key)
 {
 	struct vip_key key = {0};
@@ -50,7 +57,7 @@ int vip_key_parse(const char *text, struct vip_key *ret_key)
 		err = address_port_parse(head, &key.addr, &port);
 	key.proto = proto_parse(proto);
 	key.port = htons(port);
-	if (err || !port || !key.proto || address_is_zero(&key.addr))
+	if (err || !port || !key.proto || !address_is_steerable(&key.addr))
 		return log_error(-EINVAL,
 				 "'%s': not a VIP; write ADDRESS:PORT/tcp or /udp, such as "
 				 "10.99.0.20:8000/tcp or [2001:db8::1]:53/udp",
@@ -97,10 +104,10 @@ int endpoint_spec_parse(const char *text, struct endpoint_spec *ret_spec)
 	err = head_split(text, '*', head, &weight);
 	if (!err)
 		err = address_port_parse(head, &spec.addr, &spec.port);
-	if (err || !spec.port || address_is_zero(&spec.addr))
+	if (err || !spec.port || !address_is_steerable(&spec.addr))
 		return log_error(-EINVAL,
 				 "--endpoint '%s': not an endpoint; write ADDRESS:PORT, or "
-				 "ADDRESS:PORT*WEIGHT",
+				 "ADDRESS:PORT*WEIGHT, with the address of another host",
 				 text);
 	if (weight && weight_parse(weight, &spec.weight))
 		return log_error(

@@ -24,6 +24,25 @@ bool address_is_zero(const struct ip_addr *addr)
 	return address_equal(addr, &zero);
 }
 
+bool address_is_unicast(const struct ip_addr *addr)
+{
+	if (address_is_ipv4(addr))
+		return addr->bytes[12] != 0 && addr->bytes[12] < 224;
+	return !address_is_zero(addr) && addr->bytes[0] != 0xff;
+}
+
+bool address_is_loopback(const struct ip_addr *addr)
+{
+	static const struct ip_addr loopback6 = {.bytes = {[15] = 1}};
+
+	return address_is_ipv4(addr) ? addr->bytes[12] == 127 : address_equal(addr, &loopback6);
+}
+
+bool address_is_link_local6(const struct ip_addr *addr)
+{
+	return addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
 bool address_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

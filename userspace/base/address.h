@@ -14,6 +14,11 @@
 
 bool address_is_ipv4(const struct ip_addr *addr);
 bool address_is_zero(const struct ip_addr *addr);
+/* Of one host: not unspecified, multicast, broadcast or reserved. */
+bool address_is_unicast(const struct ip_addr *addr);
+bool address_is_loopback(const struct ip_addr *addr);
+/* fe80::/10: means nothing without its link. */
+bool address_is_link_local6(const struct ip_addr *addr);
 bool address_equal(const struct ip_addr *a, const struct ip_addr *b);
 
 /* "10.0.0.1" or "2001:db8::1"; -EINVAL otherwise. */

@@ -20,7 +20,7 @@
 #include "userspace/sources/desired.h"
 #include "userspace/telemetry/exposition.h"
 
-#define UNKNOWN NAN /* no sample */
+#define UNKNOWN ((double)NAN) /* no sample; NAN alone would make counts floats */
 
 static double seconds(uint64_t ns)
 {

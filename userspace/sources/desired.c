@@ -88,11 +88,11 @@ static int resolve_all(struct resolve *resolve)
 	if (!err)
 		err = resolve_pools(resolve);
 	if (!err)
+		err = resolve_gateways(resolve);
+	if (!err)
 		err = resolve_endpoints(resolve);
 	if (!err)
 		err = resolve_policies(resolve);
-	if (!err)
-		err = resolve_gateways(resolve);
 	if (!err)
 		err = resolve_routes(resolve);
 	if (!err)

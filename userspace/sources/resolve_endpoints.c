@@ -92,17 +92,37 @@ static int find_add(struct collecting *collecting, const char *namespace_, const
 	return find->endpoint.name ? 0 : -ENOMEM;
 }
 
+/* What keeps an address from being an endpoint's; NULL: nothing.  Without the last
+ * check a pod's YAML could make the proxy call itself, again and again. */
+static const char *address_fault(const struct resolve *resolve, const char *text,
+				 struct ip_addr *ret_addr)
+{
+	const struct desired *desired = resolve->desired;
+
+	if (address_parse(text, ret_addr))
+		return "not an IP address";
+	if (!address_is_unicast(ret_addr))
+		return "not an address of one host";
+	for (size_t i = 0; i < desired->vip_count; i++) {
+		if (address_equal(ret_addr, &desired->vips[i].addr))
+			return "a Gateway's own address";
+	}
+	return NULL;
+}
+
 static int pod_add(struct collecting *collecting, const struct inference_pool *pool,
 		   const struct object *object)
 {
 	const struct pod *pod = object->spec;
 	const char *zone = node_zone(collecting->objects, pod->node);
 	struct ip_addr addr;
+	const char *fault = address_fault(collecting->resolve, pod->ip, &addr);
 	int err = 0;
 
-	if (address_parse(pod->ip, &addr)) {
+	if (fault) {
 		resolve_say(collecting->resolve, LOG_LEVEL_ERROR, object, 0, "status.podIP",
-			    "\"%.60s\" is not an IP address; the pod gets no requests", pod->ip);
+			    "\"%.60s\" is %s; the pod gets no requests, correct it", pod->ip,
+			    fault);
 		return 0;
 	}
 	if (!zone)
@@ -145,11 +165,12 @@ static int slice_address_add(struct collecting *collecting, const struct object 
 	const size_t index =
 		(size_t)(endpoint - ((const struct endpoint_slice *)slice->spec)->endpoints);
 	struct ip_addr addr;
+	const char *fault = address_fault(collecting->resolve, address, &addr);
 
-	if (address_parse(address, &addr)) {
+	if (fault) {
 		resolve_say(collecting->resolve, LOG_LEVEL_ERROR, slice, endpoint->line,
 			    FIELD("endpoints[%zu].addresses", index),
-			    "\"%.60s\" is not an IP address; it is left out", address);
+			    "\"%.60s\" is %s; it is left out, correct it", address, fault);
 		return 0;
 	}
 	return find_add(collecting, slice->namespace_, is_pod ? endpoint->target.name : slice->name,

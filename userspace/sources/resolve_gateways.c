@@ -76,15 +76,10 @@ static void expressions_check(struct resolve *resolve, const struct object *gate
 			    listener->name);
 }
 
-/* One host's address: not unspecified, loopback, multicast or broadcast. */
 static bool address_is_servable(const struct ip_addr *addr)
 {
-	static const struct ip_addr loopback6 = {.bytes = {[15] = 1}};
-	const uint8_t first = addr->bytes[12];
-
-	if (address_is_ipv4(addr))
-		return first != 0 && first != 127 && first < 224;
-	return !address_is_zero(addr) && !address_equal(addr, &loopback6) && addr->bytes[0] != 0xff;
+	return address_is_unicast(addr) && !address_is_loopback(addr) &&
+	       !address_is_link_local6(addr);
 }
 
 static bool address_usable(struct resolve *resolve, const struct object *gateway,
@@ -127,6 +122,29 @@ static const struct placed_listener *place_owner(const struct placing *placing,
 	return NULL;
 }
 
+/* `owner` NULL: there is no room. */
+static void place_refuse(struct resolve *resolve, const struct placed_listener *wanted,
+			 const struct placed_listener *owner)
+{
+	const char *field = LISTENER_FIELD(wanted->gateway, wanted->listener, "port");
+	char address[ADDRESS_TEXT_MAX];
+
+	address_port_format(&wanted->addr, wanted->port, address);
+	if (owner)
+		resolve_say(resolve, LOG_LEVEL_ERROR, wanted->gateway, wanted->listener->line,
+			    field,
+			    "listener %s cannot have %s: listener %s of Gateway %s/%s has it, with "
+			    "the same hostname; it is not served there, change one of the two",
+			    wanted->listener->name, address, owner->listener->name,
+			    owner->gateway->namespace_, owner->gateway->name);
+	else
+		resolve_say(resolve, LOG_LEVEL_ERROR, wanted->gateway, wanted->listener->line,
+			    field,
+			    "listener %s cannot have %s: more than %d listeners; it is not served "
+			    "there, use fewer",
+			    wanted->listener->name, address, ROUTE_LISTENERS_MAX);
+}
+
 static int listener_place(struct placing *placing, struct listener_note *note,
 			  const struct ip_addr *addr)
 {
@@ -140,15 +158,7 @@ static int listener_place(struct placing *placing, struct listener_note *note,
 	struct placed_listener *placed;
 
 	if (owner || placing->listeners.count == ROUTE_LISTENERS_MAX) {
-		char address[ADDRESS_TEXT_MAX];
-
-		resolve_say(placing->resolve, LOG_LEVEL_ERROR, note->gateway, note->listener->line,
-			    LISTENER_FIELD(note->gateway, note->listener, "port"),
-			    "listener %s cannot have %s: %s%s; it is not served there",
-			    note->listener->name, address_port_format(addr, wanted.port, address),
-			    owner ? "same port and hostname as listener "
-				  : "more listeners than fit",
-			    owner ? owner->listener->name : "");
+		place_refuse(placing->resolve, &wanted, owner);
 		return 0;
 	}
 	placed = vector_add(&placing->listeners);

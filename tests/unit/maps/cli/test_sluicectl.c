@@ -225,6 +225,7 @@ static void unknown_things_are_refused_by_name(void **state)
 	refused("show vips pools", 2, "'pools' is one word too many");
 	refused("frobnicate", 2, "'frobnicate': no such command");
 	refused("vip explode", 2, "'vip explode': no such command");
+	refused("vip", 2, "'vip': no such command; there are: vip add, vip set, vip remove");
 	refused("watch vips --interval 5", 2, "--interval 5: wants a whole number from 100");
 	refused("--instance Bad_Name show vips", 2, "Bad_Name");
 }
@@ -431,6 +432,7 @@ static void senseless_vips_change_nothing(void **state)
 	refused("vip add " VIP " -e 10.10.0.5", 1, "not an endpoint");
 	refused("vip add " VIP " -e 10.10.0.5:80 -e 10.10.0.5:80*2", 1, "is named twice");
 	refused("vip add " VIP " -e [fd00::1]:80", 1, "other IP family");
+	refused("vip add 10.10.0.5:80/tcp -e 10.10.0.5:81", 1, "its own address");
 	refused("vip add [fd00::9]:80/tcp -e [fd00::1]:80", 1, "no NAT source address");
 	refused("vip add " VIP " -e 10.10.0.5:80 --pool ai/gemma-3-27b", 1,
 		"pool 'ai/gemma-3-27b': there is one already");

@@ -59,7 +59,7 @@ static void maps_fill(void)
 		snprintf(endpoint->name, 64, "ai/gemma-%d", i);
 	}
 	maps->health[0] = (struct health){.state = HEALTH_UP, .reason = 1, .generation = 4};
-	maps->load[0] = (struct load){.waiting = 2,
+	maps->load[0] = (struct load){.waiting = 16777217, /* no float has this value */
 				      .running = 7,
 				      .kv_permille = 125,
 				      .generation = 4,
@@ -110,7 +110,7 @@ static void state_of_endpoints_clusters_and_the_data_path_is_shown(void **state)
 	"{cluster=\"cluster-a\",region=\"europe-west4\",pool=\"ai/gemma \\\"x\\\"\","              \
 	"endpoint=\"ai/gemma-0\",address=\"10.10.0.1:8000\""
 	the_page_has(text, "\nsluice_endpoint_up" ONE "} 1\n");
-	the_page_has(text, "\nsluice_endpoint_requests_waiting" ONE "} 2\n");
+	the_page_has(text, "\nsluice_endpoint_requests_waiting" ONE "} 16777217\n");
 	the_page_has(text, "\nsluice_endpoint_requests_running" ONE "} 7\n");
 	the_page_has(text, "\nsluice_endpoint_kv_cache_usage_ratio" ONE "} 0.125\n");
 	the_page_has(text, "\nsluice_endpoint_scrape_age_seconds" ONE "} 10\n");

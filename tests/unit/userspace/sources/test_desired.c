@@ -104,6 +104,43 @@ static const struct desired_pool *pool_named(const struct world *world, const ch
 
 /* ---- pools and endpoints ---- */
 
+static void a_pod_cannot_have_an_address_that_is_not_its_own(void **state)
+{
+	static const struct {
+		const char *address, *why;
+	} cases[] = {
+		{"10.0.0.1", "a Gateway's own address"},
+		{"0.0.0.0", "not an address of one host"},
+		{"224.0.0.1", "not an address of one host"},
+		{"255.255.255.255", "not an address of one host"},
+		{"'ff02::1'", "not an address of one host"},
+		{"10.0.0.256", "not an IP address"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct world world = {0};
+		char pod[512], slice[1024];
+
+		snprintf(pod, sizeof(pod), POOL("p", "x") POD("p-1", "x", "%s"), cases[i].address);
+		snprintf(slice, sizeof(slice),
+			 POOL("p", "x") "---\napiVersion: discovery.k8s.io/v1\n"
+					"kind: EndpointSlice\nmetadata: {name: s, namespace: ai, "
+					"labels: {app: x}}\naddressType: IPv4\nendpoints: "
+					"[{addresses: [%s]}]\nports: [{port: 8000}]\n",
+			 cases[i].address);
+		decoded_add(&world.config, "c.yaml", GATEWAY(HTTP_LISTENER));
+		decoded_add(&world.a, "a.yaml", pod);
+		decoded_add(&world.b, "b.yaml", slice);
+		world_resolve(&world);
+		assert_int_equal(world.desired->endpoint_count, 0);
+		must_say(&world, "Pod ai/p-1: status.podIP", cases[i].why, "gets no requests");
+		must_say(&world, "EndpointSlice ai/s: endpoints[0].addresses", cases[i].why,
+			 "left out");
+		world_deinit(&world);
+	}
+}
+
 static void an_exported_pool_is_the_union_of_the_clusters(void **state)
 {
 	struct world world = {0};
@@ -423,7 +460,8 @@ static void listeners_of_one_place_conflict(void **state)
 	assert_int_equal(world.desired->listener_count, 2);
 	assert_string_equal(world.desired->listeners[0].name, "http");
 	assert_string_equal(world.desired->listeners[1].hostname, "a.test");
-	must_say(&world, "Gateway ai/gw: spec.listeners[1].port", "again", "10.0.0.1:80");
+	must_say(&world, "Gateway ai/gw: spec.listeners[1].port", "again cannot have 10.0.0.1:80",
+		 "listener http of Gateway ai/gw has it");
 	must_say(&world, "Gateway ai/gw: spec.listeners[3].protocol", "HTTPS", "tls");
 	world_deinit(&world);
 }
@@ -468,7 +506,7 @@ static void addresses_that_no_host_has_alone_are_refused(void **state)
 {
 	static const char *const addresses[] = {"0.0.0.0",	   "127.0.0.1", "224.0.0.1",
 						"255.255.255.255", "'::'",	"'::1'",
-						"'ff02::1'"};
+						"'ff02::1'",	   "'fe80::1'"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
@@ -838,6 +876,7 @@ static void nothing_gives_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pod_cannot_have_an_address_that_is_not_its_own),
 		cmocka_unit_test(an_exported_pool_is_the_union_of_the_clusters),
 		cmocka_unit_test(a_pool_without_the_annotation_is_not_imported),
 		cmocka_unit_test(an_import_that_names_clusters_is_limited_to_them),
