@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -83,4 +84,19 @@ int file_replace(const char *path, const void *data, size_t size, int mode)
 	if (err)
 		unlink(temporary);
 	return err;
+}
+
+/* The kernel gives a lease on reading only while nobody writes.  We hold it for the
+ * moment between two calls; a writer that comes just then waits for us, and we are
+ * told by a signal that does nothing by default. */
+bool file_is_being_written(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) < 0)
+		return false;
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN;
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
 }

@@ -19,7 +19,7 @@
 
 #define PROBE_BODY_MAX (1u << 20)
 #define PROBE_BUSY_NS (20 * NS_PER_MS) /* all slots taken: look again */
-#define PROBE_BUSY_DOWN_NS (200 * NS_PER_MS) /* nobody waits for these */
+#define PROBE_BUSY_OTHER_NS (200 * NS_PER_MS) /* the same when it is not UP */
 
 struct probe {
 	struct prober *prober;
@@ -150,8 +150,8 @@ static void probe_start(struct timer *timer)
 	probe->round++;
 	if (err == -EBUSY)
 		probe_arm(probe,
-			  jitter_around(probe->track.state == HEALTH_DOWN ? PROBE_BUSY_DOWN_NS
-									  : PROBE_BUSY_NS,
+			  jitter_around(probe->track.state == HEALTH_UP ? PROBE_BUSY_NS
+									: PROBE_BUSY_OTHER_NS,
 					probe_seed(probe)));
 	else
 		probe_arm(probe,

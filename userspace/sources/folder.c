@@ -5,7 +5,8 @@
  * needs no handling of its own.
  *
  * A file whose time stamp is younger than a second when it is read may change
- * again without a new stamp; it is read again until it has aged.
+ * again without a new stamp; it is read again until it has aged.  One that is being
+ * written is left as it was, for half of it may be YAML too; closing it is an event.
  */
 #include "userspace/sources/folder.h"
 
@@ -26,6 +27,9 @@
 #include "userspace/base/text.h"
 #include "userspace/sources/last_good.h"
 #include "userspace/sources/yaml.h"
+
+/* So long after its last change a file counts as whole, though it is open still. */
+#define WRITING_NS_MAX (10 * NS_PER_S)
 
 #define WATCH_MASK                                                                                 \
 	(IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |        \
@@ -501,6 +505,12 @@ static int file_refresh(const struct folder *folder, const struct found_file *fo
 
 	if (last && !last->young && stamp_equal(&last->stamp, &found->stamp)) {
 		*ret_file = last;
+		return 0;
+	}
+	if (now_ns < found->stamp.modified_ns + WRITING_NS_MAX &&
+	    file_is_being_written(found->path)) {
+		*ret_file = last ? last : file_from_copy(folder, found->path);
+		*changed |= *ret_file != last;
 		return 0;
 	}
 	err = file_read_found(folder, found, last, now_ns, &file);

@@ -182,6 +182,30 @@ static void an_emptied_file_keeps_its_last_good_objects(void **state)
 	assert_false(has(place, "a"));
 }
 
+static void a_file_that_is_being_written_is_read_when_it_is_whole(void **state)
+{
+	struct place *place = *state;
+	FILE *out;
+
+	file_put(place, "a.yaml", NAMESPACE("a"));
+	scan(place);
+	place->now_ns = clock_realtime_ns();
+	out = fopen(path_in(place, "a.yaml"), "w");
+	assert_non_null(out);
+	fputs(NAMESPACE("b"), out);
+	fflush(out);
+	assert_false(scan(place));
+	assert_true(has(place, "a") && !has(place, "b"));
+	place->now_ns += 11 * NS_PER_S; /* whoever has it open has forgotten it */
+	assert_true(scan(place));
+	assert_true(has(place, "b") && !has(place, "a"));
+	place->now_ns = clock_realtime_ns();
+	fputs(NAMESPACE("a"), out);
+	fclose(out);
+	assert_true(scan(place));
+	assert_true(has(place, "a") && has(place, "b"));
+}
+
 static void a_refused_object_stays_as_it_last_was(void **state)
 {
 	static const char pool[] =
@@ -509,6 +533,7 @@ int main(void)
 		FOLDER_TEST(editors_and_hidden_files_are_passed_over),
 		FOLDER_TEST(a_broken_file_keeps_its_last_good_objects),
 		FOLDER_TEST(an_emptied_file_keeps_its_last_good_objects),
+		FOLDER_TEST(a_file_that_is_being_written_is_read_when_it_is_whole),
 		FOLDER_TEST(a_refused_object_stays_as_it_last_was),
 		FOLDER_TEST(a_deleted_or_renamed_file_takes_its_objects_along),
 		FOLDER_TEST(a_file_replaced_by_rename_is_seen),

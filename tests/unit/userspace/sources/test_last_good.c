@@ -107,6 +107,21 @@ static void a_file_that_is_empty_at_start_is_used_as_it_last_was(void **state)
 	assert_int_equal(messages, 0);
 }
 
+static void a_file_that_is_being_written_at_start_is_used_as_it_last_was(void **state)
+{
+	size_t messages;
+	FILE *out;
+
+	(void)state;
+	write_file(GOOD);
+	assert_int_equal(count_objects(keep, &messages), 2);
+	out = fopen(file, "w");
+	assert_non_null(out);
+	assert_int_equal(count_objects(keep, &messages), 2);
+	assert_int_equal(count_objects(NULL, &messages), 0);
+	fclose(out);
+}
+
 static void one_refused_object_does_not_hold_back_the_others(void **state)
 {
 	size_t messages;
@@ -161,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_file_that_is_no_yaml_at_start_is_used_as_it_last_was),
 		TEST(a_file_that_is_empty_at_start_is_used_as_it_last_was),
+		TEST(a_file_that_is_being_written_at_start_is_used_as_it_last_was),
 		TEST(one_refused_object_does_not_hold_back_the_others),
 		TEST(a_deleted_file_is_forgotten),
 		TEST(copies_that_nobody_used_are_pruned),
