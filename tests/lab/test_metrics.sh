@@ -38,10 +38,16 @@ has() {
 		}
 	done
 }
-check "requests are counted by model and region" has proxy request gemma-3-27b-it europe-west4
-check "errors are counted by reason" eval 'has proxy error model_not_found || has proxy error no_route || has proxy refused'
-check "time to first token is a histogram" has proxy ttft_seconds_bucket llama-3-8b-instruct
-check "verdicts of the kernel programs are there" eval 'has controller verdict l7_local || has proxy verdict l7_local'
-check "health of every endpoint is there" eval '[ "$(grep -v "^#" "$test_work/controller" | grep -E "health|endpoint_up" | grep -c "gemma-3-27b-v2-0")" -ge 2 ]'
-check "scrapes are counted" has controller scrape
+check "requests are counted by model, region and status" \
+	has proxy 'sluice_proxy_requests_total{model="gemma-3-27b-it",region="' 'code="200"'
+check "errors are counted by reason" has proxy 'sluice_proxy_errors_total{reason="model_not_found"}'
+check "time to first token is a histogram a model and region" \
+	has proxy 'sluice_proxy_time_to_first_token_seconds_bucket{model="llama-3-8b-instruct",region="' 'le="+Inf"'
+check "requests are counted by endpoint" has proxy 'sluice_proxy_endpoint_requests_total{endpoint="ai/llama-3-8b-'
+check "verdicts of the kernel programs are there" has controller verdict '"l7_local"'
+check "health of all twelve endpoints is there" equals \
+	"$(grep -c '^sluice_endpoint_up{.*} 1$' "$test_work/controller")" 12
+check "probes and scrapes are counted by result" eval \
+	'has controller "sluice_controller_probes_total{result=\"ok\"}" &&
+	has controller "sluice_controller_scrapes_total{result=\"ok\"}"'
 test_end
