@@ -18,6 +18,11 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* One of so many new flows begins in TC, 0: none.  XDP only reads neighbours; TC
+ * sends by them, which makes the kernel ask again when an entry has gone stale.
+ * A flow's first packet cannot be overtaken by others of it. */
+const volatile __u32 neighbour_interval = 0;
+
 static __always_inline void *xdp_data(struct xdp_md *ctx)
 {
 	return (void *)(long)ctx->data;
@@ -84,6 +89,11 @@ static __always_inline int parse_frame(struct xdp_md *ctx, struct packet *p)
 	return stage;
 }
 
+static __always_inline bool neighbour_is_due(const struct nat_flow *flow)
+{
+	return !flow && neighbour_interval && bpf_get_prandom_u32() % neighbour_interval == 0;
+}
+
 static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 {
 	struct packet packet = {
@@ -112,7 +122,8 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 	stage = route_find(ctx, &packet, packet.bytes, &route);
 	if (stage == ROUTE_NO_NEIGHBOUR)
 		stage = VERDICT_TO_TC;
-	if (stage == STAGE_NEXT && !route_is_native(&packet, route.ifindex))
+	if (stage == STAGE_NEXT &&
+	    (!route_is_native(&packet, route.ifindex) || neighbour_is_due(flow)))
 		stage = VERDICT_TO_TC;
 	if (stage == STAGE_NEXT && !flow)
 		stage = flow_store(&packet, contract_, now);

@@ -101,8 +101,9 @@ static int extension_probe(void)
 
 static int programs_probe(void)
 {
+	const struct objects_settings settings = {.event_interval = 1, .neighbour_interval = 1};
 	struct objects objects;
-	int err = objects_load(NULL, 1, &objects);
+	int err = objects_load(NULL, &settings, &objects);
 
 	if (!err)
 		objects_unload(&objects);

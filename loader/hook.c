@@ -22,8 +22,9 @@
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
-/* Newer than Debian 12's headers; libbpf passes it through. */
+/* Newer than Debian 12's headers; libbpf passes them through. */
 #define BPF_TCX_INGRESS_TYPE ((enum bpf_attach_type)46)
+#define BPF_F_BEFORE_FLAG (1u << 3)
 
 static const struct {
 	const char *name;
@@ -112,6 +113,7 @@ static int link_make(enum hook_kind kind, uint32_t ifindex, int program_fd)
 		options.flags = XDP_FLAGS_SKB_MODE;
 		return bpf_link_create(program_fd, (int)ifindex, BPF_XDP, &options);
 	case HOOK_TCX:
+		options.flags = BPF_F_BEFORE_FLAG; /* first, as XDP is */
 		return bpf_link_create(program_fd, (int)ifindex, BPF_TCX_INGRESS_TYPE, &options);
 	case HOOK_SK_LOOKUP:
 		netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

@@ -19,6 +19,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
+#include "userspace/base/file.h"
 #include "userspace/base/log.h"
 
 static int contract_fill(const struct loader *loader, struct contract *ret_contract)
@@ -83,7 +84,7 @@ static int instance_load(const struct loader *loader, const struct pin_dirs *dir
 	int err = contract_fill(loader, &contract);
 
 	if (!err)
-		err = objects_load(NULL, loader->event_interval, &objects);
+		err = objects_load(NULL, &loader->settings, &objects);
 	if (err)
 		return err;
 	err = contract_put(objects.map_fds[MAP_CONTRACT], &contract);
@@ -113,6 +114,24 @@ static int loaded_refuse(const struct loader *loader, const struct pin_dirs *dir
 			 dirs->live);
 }
 
+/* NAT's answers are told from the host's own by the port alone. */
+static void ports_warn(const struct loader *loader)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned low, high;
+	size_t size;
+
+	if (file_read("/proc/sys/net/ipv4/ip_local_port_range", 64, &text, &size) < 0 ||
+	    sscanf(text, "%u %u", &low, &high) != 2)
+		return;
+	if (loader->snat_port_low <= high && low <= loader->snat_port_high)
+		log_warning(
+			"net.ipv4.ip_local_port_range %u-%u overlaps NAT's ports %u-%u: "
+			"connections of this host may break; move one of them, or name NAT's in "
+			"net.ipv4.ip_local_reserved_ports",
+			low, high, loader->snat_port_low, loader->snat_port_high);
+}
+
 static void snat_say(const struct loader *loader)
 {
 	const struct ip_addr *addresses[] = {&loader->snat4, &loader->snat6};
@@ -126,7 +145,9 @@ static void snat_say(const struct loader *loader)
 		log_info("NAT source %s, ports %u to %u", address_format(addresses[i], text),
 			 loader->snat_port_low, loader->snat_port_high);
 	}
-	if (!any)
+	if (any)
+		ports_warn(loader);
+	else
 		log_info("no --snat address: L7 VIPs are served, L4 VIPs are not");
 }
 

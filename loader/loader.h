@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loader/objects.h"
 #include "maps/layout/types.h"
 #include "userspace/base/instance.h"
 
@@ -28,7 +29,7 @@ struct loader {
 	struct ip_addr snat4, snat6; /* all zero: none */
 	uint32_t snat_port_low, snat_port_high;
 	uint64_t ring_seed;
-	uint32_t event_interval; /* 0: no events */
+	struct objects_settings settings;
 	enum attach_mode mode;
 };
 

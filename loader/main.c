@@ -19,6 +19,7 @@
 /* Any number; gateways that agree on it agree on picks. */
 #define RING_SEED 0x5eed5eedu
 #define EVENT_INTERVAL 1000
+#define NEIGHBOUR_INTERVAL 16
 
 static const struct command {
 	const char *name;
@@ -100,7 +101,7 @@ static int set_event_interval(void *ctx, const char *value)
 	int err = options_number("event-interval", value, 0, 0xffffffff, &interval);
 
 	if (!err)
-		loader->event_interval = (uint32_t)interval;
+		loader->settings.event_interval = (uint32_t)interval;
 	return err;
 }
 
@@ -175,7 +176,8 @@ int main(int argc, char **argv)
 		.snat_port_low = SNAT_PORT_LOW,
 		.snat_port_high = SNAT_PORT_HIGH,
 		.ring_seed = RING_SEED,
-		.event_interval = EVENT_INTERVAL,
+		.settings = {.event_interval = EVENT_INTERVAL,
+			     .neighbour_interval = NEIGHBOUR_INTERVAL},
 	};
 	enum options_verdict verdict;
 	char *words[WORDS_MAX];

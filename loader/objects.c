@@ -80,16 +80,17 @@ static void maps_take(struct bpf_object *object, int *ret_fds)
 		ret_fds[id] = bpf_object__find_map_fd_by_name(object, map_names[id]);
 }
 
-static int objects_open(struct objects_handle *handle, uint32_t event_interval)
+static int objects_open(struct objects_handle *handle, const struct objects_settings *settings)
 {
 	handle->xdp = xdp_ingress__open();
 	handle->tc = tc_ingress__open();
 	handle->sk = sk_lookup__open();
 	if (!handle->xdp || !handle->tc || !handle->sk)
 		return log_error(-errno, "built-in programs: cannot be read (%s)", strerror(errno));
-	handle->xdp->rodata->event_interval = event_interval;
-	handle->tc->rodata->event_interval = event_interval;
-	handle->sk->rodata->event_interval = event_interval;
+	handle->xdp->rodata->event_interval = settings->event_interval;
+	handle->xdp->rodata->neighbour_interval = settings->neighbour_interval;
+	handle->tc->rodata->event_interval = settings->event_interval;
+	handle->sk->rodata->event_interval = settings->event_interval;
 	return 0;
 }
 
@@ -101,14 +102,15 @@ static void programs_take(const struct objects_handle *handle, int *ret_fds)
 	ret_fds[PROGRAM_SK_LOOKUP] = bpf_program__fd(handle->sk->progs.sk_assign);
 }
 
-int objects_load(const int *map_fds, uint32_t event_interval, struct objects *ret_objects)
+int objects_load(const int *map_fds, const struct objects_settings *settings,
+		 struct objects *ret_objects)
 {
 	struct objects objects = {.handle = calloc(1, sizeof(*objects.handle))};
 	int err;
 
 	if (!objects.handle)
 		return log_error(-ENOMEM, "out of memory");
-	err = objects_open(objects.handle, event_interval);
+	err = objects_open(objects.handle, settings);
 	if (!err && map_fds)
 		err = maps_reuse(objects.handle->xdp->obj, map_fds);
 	if (!err)

@@ -33,10 +33,16 @@ struct objects {
 
 const char *program_name(enum program_id id);
 
+/* Fixed at load, so that the verifier removes what is off. */
+struct objects_settings {
+	uint32_t event_interval; /* one of so many packets is reported to `events`, 0: none */
+	uint32_t neighbour_interval; /* one of so many new flows begins in TC, 0: none */
+};
+
 /* Loads every program.  `map_fds` NULL: with fresh, empty maps; else with those,
- * whose shapes the caller has checked.  One of event_interval packets is
- * reported to `events`, 0: none.  Logs. */
-int objects_load(const int *map_fds, uint32_t event_interval, struct objects *ret_objects);
+ * whose shapes the caller has checked.  Logs. */
+int objects_load(const int *map_fds, const struct objects_settings *settings,
+		 struct objects *ret_objects);
 void objects_unload(struct objects *objects);
 
 /* Pins all maps below `directory`, made by the caller.  Logs. */

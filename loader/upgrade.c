@@ -85,7 +85,7 @@ int loader_upgrade(const struct loader *loader, int word_count, char **words)
 	if (!err)
 		err = maps_open(&loader->instance, MAPS_LOADER, &maps);
 	if (!err)
-		err = objects_load(maps->fds, loader->event_interval, &upgrade.objects);
+		err = objects_load(maps->fds, &loader->settings, &upgrade.objects);
 	if (err)
 		return err;
 	namespace_enter(&upgrade.dirs);

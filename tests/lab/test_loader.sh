@@ -171,6 +171,20 @@ check "somebody's filter on our clsact qdisc stays, and the qdisc with it" eval 
 	lab_loader detach to-us && lab_in gw tc filter show dev to-us egress | grep -q tc_ingress'
 lab_in gw tc qdisc del dev to-us clsact
 
+# ---- devices come and go ----
+device_make() {
+	lab_in gw ip link add x0 type veth peer name x1 && lab_in gw ip link set x0 up
+}
+check "a device that went away and came back is attached again" eval \
+	'device_make && attach x0 && lab_in gw ip link del x0 && device_make && attach x0 &&
+	lab_in gw ip -d link show x0 | grep -q prog/xdp'
+lab_in gw ip link del x0
+check "an upgrade goes on without a device that is gone" lab_loader upgrade
+check "detach forgets it" lab_loader detach x0
+lab_in gw ip link add x0.1 type veth peer name x1
+check "a device with a dot in its name" eval 'attach x0.1 && hooks | grep -qF x0.1=native && lab_loader detach x0.1'
+lab_in gw ip link del x0.1
+
 # ---- upgrade under traffic ----
 for mode in auto clsact; do
 	# shellcheck disable=SC2086 # words
@@ -184,7 +198,7 @@ for mode in auto clsact; do
 	check "of 400 datagrams none is lost in 4 upgrades ($mode)" eval 'wait $traffic || ! cat "$test_work/udp"'
 	check "detach" detach_all
 done
-check "generations were counted" equals "$(lab_loader --json status | jq .generation)" 10
+check "generations were counted" equals "$(lab_loader --json status | jq .generation)" 11
 check "maps of another contract version are refused by name" eval '
 	cp_contract=$(bpftool -j map lookup pinned "$lab_pins/contract" key 0 0 0 0 | jq -r ".value[]" | sed "s/^0x//")
 	set -- $cp_contract; set -- "${@:1:4}" 63 "${@:6}"
