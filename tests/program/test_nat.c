@@ -3,6 +3,7 @@
  * protocol. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -412,6 +413,64 @@ static void syns_and_answers_are_noted_for_the_controller(void **state)
 	}
 }
 
+static void vips_and_endpoints_count_what_was_sent_to_them(void **state)
+{
+	for (EACH_WAY(way)) {
+		struct bench *bench = bench_of(state);
+		static const uint32_t ids[] = {1};
+		struct traffic vip_before, vip, endpoint_before, endpoint;
+		struct frame_spec spec = way_request(way, 4000, 0);
+		struct frame_seen seen;
+		struct frame frame;
+		struct run run;
+
+		bench_serve(bench, way->is_ipv6);
+		bench_ring(bench, ids, 1);
+		assert_int_equal(vip_stats_read(bench->controller, 7, &vip_before), 0);
+		assert_int_equal(ep_stats_read(bench->controller, 1, &endpoint_before), 0);
+		frame_build(&frame, &spec);
+		run = way_send(bench, way, &spec, false);
+		seen = way_sent(&run);
+		way_answer(bench, way, &seen, FLAG_ACK); /* counts for neither */
+		spec.ttl = 1;
+		way_send(bench, way, &spec, false); /* dropped: for the VIP only */
+		assert_int_equal(vip_stats_read(bench->controller, 7, &vip), 0);
+		assert_int_equal(ep_stats_read(bench->controller, 1, &endpoint), 0);
+		assert_int_equal(vip.packets - vip_before.packets, 2);
+		assert_int_equal(vip.bytes - vip_before.bytes, 2 * (frame.size - 14));
+		assert_int_equal(endpoint.packets - endpoint_before.packets, 1);
+		assert_int_equal(endpoint.bytes - endpoint_before.bytes, frame.size - 14);
+	}
+}
+
+static void forwarding_set(const char *value)
+{
+	static const char *const paths[] = {"/proc/sys/net/ipv4/conf/cl/forwarding",
+					    "/proc/sys/net/ipv6/conf/cl/forwarding"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		_cleanup_(fclosep) FILE *file = fopen(paths[i], "w");
+
+		assert_non_null(file);
+		fputs(value, file);
+	}
+}
+
+static void a_kernel_that_does_not_forward_is_named(void **state)
+{
+	for (EACH_WAY(way)) {
+		struct bench *bench = bench_of(state);
+		struct run run;
+
+		bench_serve(bench, way->is_ipv6);
+		forwarding_set("0");
+		run = way_ask(bench, way, 4000, 0);
+		forwarding_set("1");
+		assert_true(run.is_dropped);
+		assert_true(bench_only(bench, VERDICT_FORWARDING_OFF));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +493,8 @@ int main(void)
 		cmocka_unit_test(an_endpoint_without_route_is_dropped_by_name),
 		cmocka_unit_test(a_packet_that_cannot_be_sent_takes_no_port),
 		cmocka_unit_test(a_stray_answer_passes_to_the_stack),
+		cmocka_unit_test(vips_and_endpoints_count_what_was_sent_to_them),
+		cmocka_unit_test(a_kernel_that_does_not_forward_is_named),
 		cmocka_unit_test(syns_and_answers_are_noted_for_the_controller),
 	};
 
