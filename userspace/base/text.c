@@ -49,8 +49,8 @@ void text_printf(struct text *text, const char *format, ...)
 	}
 }
 
-/* Length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0: none. */
-static size_t utf8_length(const unsigned char *p, size_t left)
+/* Unicode 15, table 3-7. */
+size_t utf8_length(const unsigned char *p, size_t left)
 {
 	size_t length;
 

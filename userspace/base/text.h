@@ -34,4 +34,7 @@ void text_json_uint(struct text *text, const char *name, uint64_t value);
 void text_json_double(struct text *text, const char *name, double value, int decimals);
 void text_json_bool(struct text *text, const char *name, bool value);
 
+/* Length of the well-formed UTF-8 sequence at p, of which `left` bytes are there; 0: none. */
+size_t utf8_length(const unsigned char *p, size_t left);
+
 #endif

@@ -7,6 +7,9 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 
+/* They become labels, words of a command line and columns of a table. */
+#define CLUSTER_NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/"
+
 static int set_instance(void *ctx, const char *value)
 {
 	struct controller_options *options = ctx;
@@ -31,9 +34,11 @@ static int set_cluster(void *ctx, const char *value)
 	size_t length = equals ? (size_t)(equals - value) : 0;
 	size_t index = options->cluster_count;
 
-	if (!length || !equals[1] || length >= CONTROLLER_CLUSTER_NAME_MAX)
+	if (!length || !equals[1] || length >= CONTROLLER_CLUSTER_NAME_MAX ||
+	    strspn(value, CLUSTER_NAME_CHARACTERS) != length)
 		return log_error(-EINVAL,
-				 "--cluster %s: must be NAME=DIR with a name of 1 to %d bytes",
+				 "--cluster %s: must be NAME=DIR with a name of 1 to %d letters, "
+				 "digits, '.', '_', '-' and '/'",
 				 value, CONTROLLER_CLUSTER_NAME_MAX - 1);
 	if (index == CLUSTERS_MAX)
 		return log_error(-EINVAL, "--cluster %s: at most %d clusters", value, CLUSTERS_MAX);

@@ -16,6 +16,7 @@
 
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
+#include "userspace/base/text.h"
 
 #define ROOM_FIRST 4096
 #define SAMPLE_NAME_MAX 160
@@ -63,15 +64,23 @@ static void page_puts(struct exposition *page, const char *string)
 	page_append(page, string, strlen(string));
 }
 
+/* What is not UTF-8 becomes U+FFFD: one such label, as of a name that was cut, would
+ * make Prometheus refuse the whole page. */
 static void page_escape(struct exposition *page, const char *string, bool quotes)
 {
-	for (; *string; string++) {
-		if (*string == '\n')
+	size_t left = strlen(string), length;
+
+	for (; left; string += length, left -= length) {
+		length = utf8_length((const unsigned char *)string, left);
+		if (!length) {
+			page_puts(page, "\xef\xbf\xbd");
+			length = 1;
+		} else if (*string == '\n')
 			page_puts(page, "\\n");
 		else if (*string == '\\' || (quotes && *string == '"'))
 			page_append(page, (const char[]){'\\', *string}, 2);
 		else
-			page_append(page, string, 1);
+			page_append(page, string, length);
 	}
 }
 

@@ -83,6 +83,8 @@ static void what_is_wrong_is_refused_by_name(void **state)
 		{{"--cluster", "a=/x"}, "--config-cluster"},
 		{{"--config-cluster", "/c", "--cluster", "a"}, "--cluster a:"},
 		{{"--config-cluster", "/c", "--cluster", "=/x"}, "--cluster =/x:"},
+		{{"--config-cluster", "/c", "--cluster", "a b=/x"}, "--cluster a b=/x:"},
+		{{"--config-cluster", "/c", "--cluster", "caf\xc3\xa9=/x"}, "letters, digits"},
 		{{"--config-cluster", "/c", "--cluster", "a="}, "--cluster a=:"},
 		{{"--config-cluster", "/c", "--config-cluster", "/d"}, "given twice"},
 		{{"--config-cluster", "/c", "--metrics", "9465"}, "--metrics 9465:"},

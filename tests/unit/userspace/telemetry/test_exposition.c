@@ -50,6 +50,18 @@ static void label_values_are_escaped(void **state)
 	assert_string_equal(text, "x{l=\"a\\\"b\\\\c\\nd{}\"} 1\n");
 }
 
+static void what_is_not_utf8_is_replaced(void **state)
+{
+	struct exposition page = {0};
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+
+	(void)state;
+	exposition_uint(&page, "x", LABELS("l", "\xc3\xa9\xff\"\xe2\x82"), 1);
+	text = exposition_take(&page, &length);
+	assert_string_equal(text, "x{l=\"\xc3\xa9\xef\xbf\xbd\\\"\xef\xbf\xbd\xef\xbf\xbd\"} 1\n");
+}
+
 static void numbers_read_back_as_they_were(void **state)
 {
 	static const double values[] = {0,     0.1,  1e-9, 1.0 / 3,  123456789.125,
@@ -132,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_family_is_help_type_and_samples),
 		cmocka_unit_test(label_values_are_escaped),
+		cmocka_unit_test(what_is_not_utf8_is_replaced),
 		cmocka_unit_test(numbers_read_back_as_they_were),
 		cmocka_unit_test(a_histogram_is_cumulative_and_ends_with_infinity),
 		cmocka_unit_test(bounds_rise_and_fit),
