@@ -66,6 +66,8 @@ uint64_t health_track_pause_ns(const struct health_track *track, const struct he
 
 	if (track->state == HEALTH_DOWN && track->reason == HEALTH_REASON_REFUSED)
 		interval_ms = interval_slowed(track, policy);
+	else if (track->state == HEALTH_UP && track->fall == 1 && interval_ms > HEALTH_DOUBT_MS)
+		interval_ms = HEALTH_DOUBT_MS;
 	return jitter_around(interval_ms * NS_PER_MS, seed);
 }
 

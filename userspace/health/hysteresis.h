@@ -17,6 +17,10 @@
  * an endpoint that is DOWN slow down to this, unless the interval is longer. */
 #define HEALTH_SLOW_MS 5000u
 
+/* The first failure of an endpoint that is UP is asked about again this soon:
+ * requests wait for the answer, and a pause would only prolong that. */
+#define HEALTH_DOUBT_MS 150u
+
 struct health_policy {
 	uint32_t interval_ms; /* from the end of a probe to the next, at least 1 */
 	uint32_t timeout_ms;
@@ -39,7 +43,8 @@ bool health_track_step(struct health_track *track, const struct health_policy *p
 
 /* Pause before the next probe: the interval with up to a tenth more or less,
  * so that thousands of endpoints do not beat together; longer for one that is
- * DOWN because it refuses.  Same seed, same answer. */
+ * DOWN because it refuses, short after the first failure of one that is UP.
+ * Same seed, same answer. */
 uint64_t health_track_pause_ns(const struct health_track *track, const struct health_policy *policy,
 			       uint64_t seed);
 

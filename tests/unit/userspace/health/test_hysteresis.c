@@ -122,6 +122,30 @@ static void an_endpoint_that_refuses_is_probed_more_and_more_slowly(void **state
 	assert_in_range(pause, 900 * NS_PER_MS, 1100 * NS_PER_MS);
 }
 
+static void the_first_failure_of_an_endpoint_that_is_up_is_asked_about_again_at_once(void **state)
+{
+	const struct health_policy three = {
+		.interval_ms = 1000, .timeout_ms = 1000, .rise = 2, .fall = 3};
+	const struct health_policy hasty = {
+		.interval_ms = 50, .timeout_ms = 50, .rise = 2, .fall = 3};
+	struct health_track track = {0};
+
+	(void)state;
+	health_track_step(&track, &three, HEALTH_REASON_OK, 1);
+	health_track_step(&track, &three, HEALTH_REASON_TIMEOUT, 1);
+	assert_in_range(health_track_pause_ns(&track, &three, 7), 100 * NS_PER_MS, 200 * NS_PER_MS);
+	assert_in_range(health_track_pause_ns(&track, &hasty, 7), 45 * NS_PER_MS, 55 * NS_PER_MS);
+	/* only the first: the thresholds stay what they are for */
+	health_track_step(&track, &three, HEALTH_REASON_TIMEOUT, 1);
+	assert_in_range(health_track_pause_ns(&track, &three, 7), 900 * NS_PER_MS,
+			1100 * NS_PER_MS);
+	/* one that has never been well is not in a hurry */
+	track = (struct health_track){0};
+	health_track_step(&track, &three, HEALTH_REASON_TIMEOUT, 1);
+	assert_in_range(health_track_pause_ns(&track, &three, 7), 900 * NS_PER_MS,
+			1100 * NS_PER_MS);
+}
+
 static void a_long_interval_is_never_shortened_by_the_slow_pace(void **state)
 {
 	const struct health_policy slow = {.interval_ms = 30000, .rise = 1, .fall = 1};
@@ -154,6 +178,8 @@ int main(void)
 		cmocka_unit_test(counters_saturate_and_never_wrap_to_up_or_down),
 		cmocka_unit_test(pauses_stay_within_a_tenth_of_the_interval),
 		cmocka_unit_test(an_endpoint_that_refuses_is_probed_more_and_more_slowly),
+		cmocka_unit_test(
+			the_first_failure_of_an_endpoint_that_is_up_is_asked_about_again_at_once),
 		cmocka_unit_test(a_long_interval_is_never_shortened_by_the_slow_pace),
 		cmocka_unit_test(first_probes_are_spread_over_the_interval),
 	};
