@@ -34,6 +34,7 @@
 
 #define TIMERS_MAX (4 * ENDPOINTS_MAX) /* probe and scrape of each, exchanges, pages */
 #define TICK_NS (5 * NS_PER_S)
+#define PINS_LOOK_NS NS_PER_S /* nothing is served from new maps before we are there */
 
 struct controller {
 	const struct controller_options *options;
@@ -49,7 +50,7 @@ struct controller {
 	struct server *server;
 	struct watch signals;
 	int signal_fd;
-	struct timer tick;
+	struct timer tick, pins_look;
 	struct desired *desired; /* what is published, or was asked for last */
 	struct messages said; /* messages of the last plan */
 	struct arena said_arena; /* of `said` */
@@ -162,16 +163,23 @@ static void tick(struct timer *timer)
 {
 	struct controller *controller = container_of(timer, struct controller, tick);
 
-	if (pin_watch_check(&controller->pins)) {
-		controller->start_over = true;
-		loop_stop(controller->loop);
-		return;
-	}
 	if (controller->unfinished)
 		reload(controller);
 	else if (publish(controller, false) < 0)
 		controller->unfinished = true;
 	loop_timer_after(controller->loop, &controller->tick, TICK_NS);
+}
+
+static void pins_look(struct timer *timer)
+{
+	struct controller *controller = container_of(timer, struct controller, pins_look);
+
+	if (pin_watch_check(&controller->pins)) {
+		controller->start_over = true;
+		loop_stop(controller->loop);
+		return;
+	}
+	loop_timer_after(controller->loop, &controller->pins_look, PINS_LOOK_NS);
 }
 
 /* ---- signals ---- */
@@ -334,6 +342,7 @@ static void controller_close(struct controller *controller)
 	watcher_free(controller->watcher);
 	if (controller->loop) {
 		loop_timer_cancel(controller->loop, &controller->tick);
+		loop_timer_cancel(controller->loop, &controller->pins_look);
 		loop_unwatch(controller->loop, &controller->signals);
 	}
 	closep(&controller->signal_fd);
@@ -353,6 +362,7 @@ static int controller_live(const struct controller_options *options, bool *ret_a
 		.signal_fd = -1,
 		.signals = WATCH_INIT(signal_take),
 		.tick = TIMER_INIT(tick),
+		.pins_look = TIMER_INIT(pins_look),
 		.started_at = clock_realtime_ns(),
 	};
 	int err = controller_open(&controller);
@@ -361,6 +371,8 @@ static int controller_live(const struct controller_options *options, bool *ret_a
 		reload(&controller); /* a failure is counted and tried again */
 		err = loop_timer_after(controller.loop, &controller.tick, TICK_NS);
 	}
+	if (!err)
+		err = loop_timer_after(controller.loop, &controller.pins_look, PINS_LOOK_NS);
 	if (!err)
 		err = loop_run(controller.loop);
 	*ret_again = !err && controller.start_over;
