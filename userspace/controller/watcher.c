@@ -29,6 +29,7 @@
  * is counted. */
 #define CHANGES_NAMED_MAX 50
 #define CHANGES_WINDOW_NS (5 * NS_PER_S)
+#define UNREADABLE_FAILURES 3
 
 struct watcher {
 	struct loop *loop;
@@ -42,6 +43,7 @@ struct watcher {
 	uint64_t unnamed[HEALTH_COUNT]; /* by the new state */
 	struct messages said; /* by the last watcher_follow() */
 	struct arena arena; /* of `said` */
+	uint32_t unreadable[ENDPOINTS_MAX]; /* generation of which it was said; 0: none */
 	bool placed[ENDPOINTS_MAX]; /* by the last plan */
 	bool probed[ENDPOINTS_MAX];
 	bool scraped[ENDPOINTS_MAX];
@@ -79,19 +81,26 @@ static void window_end(struct timer *timer)
 			    (unsigned long long)(CHANGES_WINDOW_NS / NS_PER_S));
 }
 
-static void change_say(struct watcher *watcher, const struct probe_report *report)
+/* True when one more message about a single endpoint may be logged now. */
+static bool window_take(struct watcher *watcher)
 {
 	if (!timer_is_armed(&watcher->window)) {
 		watcher->named_count = 0;
 		memset(watcher->unnamed, 0, sizeof(watcher->unnamed));
 		loop_timer_after(watcher->loop, &watcher->window, CHANGES_WINDOW_NS);
 	}
-	if (watcher->named_count == CHANGES_NAMED_MAX) {
-		watcher->unnamed[report->track->state]++;
-		return;
-	}
+	if (watcher->named_count == CHANGES_NAMED_MAX)
+		return false;
 	watcher->named_count++;
-	change_log(watcher, report);
+	return true;
+}
+
+static void change_say(struct watcher *watcher, const struct probe_report *report)
+{
+	if (window_take(watcher))
+		change_log(watcher, report);
+	else
+		watcher->unnamed[report->track->state]++;
 }
 
 static void round_trip_store(struct watcher *watcher, const struct probe_report *report)
@@ -140,6 +149,36 @@ static void probe_take(void *ctx, const struct probe_report *report)
 	scrape_pace(watcher, report->id, track);
 }
 
+/* It answers, but not with what we look for. */
+static bool result_is_unreadable(enum scrape_result result)
+{
+	return result == SCRAPE_STATUS || result == SCRAPE_TOO_BIG ||
+	       result == SCRAPE_NOT_METRICS || result == SCRAPE_PARTIAL;
+}
+
+/* Said once when it begins and once when it ends. */
+static void unreadable_say(struct watcher *watcher, const struct scrape_report *report,
+			   uint32_t failures)
+{
+	const struct endpoint *endpoint = &watcher->maps->endpoints[report->id];
+	bool said = watcher->unreadable[report->id] == report->generation;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (said ? report->result != SCRAPE_OK
+		 : failures < UNREADABLE_FAILURES || !result_is_unreadable(report->result))
+		return;
+	if (!window_take(watcher))
+		return;
+	watcher->unreadable[report->id] = said ? 0 : report->generation;
+	address_port_format(&endpoint->addr, ntohs(endpoint->port), text);
+	if (said)
+		log_info("endpoint %s (%s): its metrics can be read again", endpoint->name, text);
+	else
+		log_warning("endpoint %s (%s): %u scrapes of /metrics in a row failed (%s); it is "
+			    "balanced without its load, is it a vLLM server?",
+			    endpoint->name, text, failures, scrape_result_name(report->result));
+}
+
 static void scrape_take(void *ctx, const struct scrape_report *report)
 {
 	struct watcher *watcher = ctx;
@@ -148,6 +187,7 @@ static void scrape_take(void *ctx, const struct scrape_report *report)
 	watcher->counts.scrapes[report->result]++;
 	*load = load_after(load, report->generation, report->result, report->sample,
 			   report->finished_at);
+	unreadable_say(watcher, report, load->failures);
 }
 
 /* ---- the plan into targets ---- */

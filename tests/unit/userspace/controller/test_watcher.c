@@ -181,7 +181,7 @@ static void a_change_is_logged_once_however_long_it_lasts(void **state)
 
 	follow(bench);
 	UNTIL(bench, bench->maps->health[4].state == HEALTH_UP && bench->maps->load[4].sampled_at);
-	bench->status = 500;
+	bench->dead_path = "/health";
 	UNTIL(bench, bench->maps->health[4].fall >= 6);
 	assert_int_equal(bench->maps->health[4].state, HEALTH_DOWN);
 	assert_int_equal(warnings, 1);
@@ -263,6 +263,22 @@ static void an_endpoint_that_is_down_is_not_scraped(void **state)
 	UNTIL(bench, bench->maps->load[4].sampled_at > sampled_at);
 }
 
+static void metrics_that_cannot_be_read_are_said_once(void **state)
+{
+	struct bench *bench = bench_get(state);
+
+	bench->dead_path = "/metrics";
+	follow(bench);
+	UNTIL(bench, bench->maps->load[4].failures >= 6);
+	assert_int_equal(warnings, 1);
+	assert_non_null(strstr(last_warning, "endpoint ai/one ("));
+	assert_non_null(strstr(last_warning, "3 scrapes of /metrics in a row failed (status)"));
+	bench->dead_path = NULL;
+	UNTIL(bench, bench->maps->load[4].sampled_at);
+	bench->dead_path = "/metrics";
+	UNTIL(bench, warnings == 2);
+}
+
 static void many_changes_at_once_are_counted_not_named(void **state)
 {
 	struct bench *bench = bench_get(state);
@@ -296,6 +312,7 @@ int main(void)
 		TEST(an_endpoint_that_is_gone_is_left_alone),
 		TEST(what_serves_still_after_a_failed_publication_goes_on_being_probed),
 		TEST(an_endpoint_that_is_down_is_not_scraped),
+		TEST(metrics_that_cannot_be_read_are_said_once),
 		TEST(many_changes_at_once_are_counted_not_named),
 	};
 #undef TEST
