@@ -48,7 +48,10 @@ static __always_inline enum endpoint_state endpoint_state(const struct endpoint 
 {
 	const struct health *seen = bpf_map_lookup_elem(&health, &id);
 	__u32 own = admin_state(id, endpoint->generation);
-	__u32 cluster = admin_state(ADMIN_CLUSTER_BASE + endpoint->cluster % CLUSTERS_MAX, 0);
+	__u32 cluster = ADMIN_READY;
+
+	if (endpoint->cluster < CLUSTERS_MAX) /* an operator's endpoint has none */
+		cluster = admin_state(ADMIN_CLUSTER_BASE + endpoint->cluster, 0);
 
 	if (own == ADMIN_MAINT || cluster == ADMIN_MAINT)
 		return ENDPOINT_OUT;

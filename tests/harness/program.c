@@ -195,7 +195,7 @@ struct bench *bench_of(void **state)
 	memset(bench->controller->endpoints, 0, 16 * sizeof(struct endpoint));
 	memset(bench->controller->health, 0, 16 * sizeof(struct health));
 	memset(bench->operator->admin, 0, 16 * sizeof(struct admin));
-	memset(&bench->operator->admin[ADMIN_CLUSTER_BASE], 0, sizeof(struct admin));
+	memset(&bench->operator->admin[ADMIN_CLUSTER_BASE], 0, CLUSTERS_MAX * sizeof(struct admin));
 	rings_remove(bench->controller, 0);
 	assert_int_equal(contract_put(bench->writer->fds[MAP_CONTRACT], &bench->writer->contract),
 			 0);

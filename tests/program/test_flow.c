@@ -173,6 +173,20 @@ static void a_draining_cluster_gets_no_new_flow(void **state)
 	}
 }
 
+static void draining_the_last_cluster_leaves_endpoints_of_no_cluster_alone(void **state)
+{
+	for (EACH_WAY(way)) {
+		struct bench *bench = bench_of(state);
+
+		bench_serve(bench, way->is_ipv6);
+		for (uint32_t id = 0; id < 16; id++)
+			bench->controller->endpoints[id].cluster = CLUSTER_NONE;
+		bench_admin(bench, ADMIN_CLUSTER_BASE + CLUSTERS_MAX - 1, ADMIN_DRAIN);
+		assert_false(way_ask(bench, way, 4000, 0).is_dropped);
+		assert_true(bench_only(bench, VERDICT_FORWARDED));
+	}
+}
+
 static void udp_and_new_connections_leave_an_endpoint_that_is_down(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -424,6 +438,7 @@ int main(void)
 		cmocka_unit_test(a_new_connection_on_old_ports_leaves_a_draining_endpoint),
 		cmocka_unit_test(a_repeated_syn_stays_with_a_draining_endpoint),
 		cmocka_unit_test(a_draining_cluster_gets_no_new_flow),
+		cmocka_unit_test(draining_the_last_cluster_leaves_endpoints_of_no_cluster_alone),
 		cmocka_unit_test(udp_and_new_connections_leave_an_endpoint_that_is_down),
 		cmocka_unit_test(maintenance_is_as_good_as_down),
 		cmocka_unit_test(what_was_said_of_an_older_generation_does_not_count),
