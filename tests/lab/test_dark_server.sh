@@ -51,10 +51,10 @@ hand=$!
 sleep 1
 check "one server has the request" equals "$(($(running cluster-a) + $(running cluster-b)))" 1
 region=europe-west4
-other=cluster-b
+other="cluster-b"
 if [ "$(running cluster-b)" = 1 ]; then
 	region=us-east5
-	other=cluster-a
+	other="cluster-a"
 	undo lab_region_up us-east5
 fi
 lab_region_down $region
