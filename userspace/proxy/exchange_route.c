@@ -40,6 +40,8 @@ static void answer_redirect(struct exchange *x, const struct route_request *requ
 	struct text text;
 	struct iovec vector;
 
+	if (w->draining)
+		s->keep_alive = false;
 	text_init(&text, w->head_text, sizeof(w->head_text));
 	text_printf(&text, "HTTP/1.1 %d %s\r\nLocation: ", status, status_phrase(status));
 	route_redirect_location(&x->choice, request, &text);

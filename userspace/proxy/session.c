@@ -202,7 +202,7 @@ static void idle_begin(struct session *s)
 	s->state = SESSION_IDLE;
 	input_want(s, true);
 	interest_set(s);
-	session_timer_set(s, SESSION_IDLE_NS);
+	session_timer_set(s, s->worker->draining ? SESSION_DRAIN_NS : SESSION_IDLE_NS);
 }
 
 void session_begin_head(struct session *s)
@@ -217,12 +217,13 @@ void session_begin_head(struct session *s)
 	session_timer_set(s, SESSION_HEAD_NS);
 }
 
-/* The answer has left: what comes next? */
+/* The answer has left: what comes next?  One that began before the worker drains
+ * has promised that the connection stays; the next one says that it ends. */
 static void request_next(struct session *s)
 {
 	session_release_request(s);
 	s->have = 0;
-	if (!s->keep_alive || s->worker->draining) {
+	if (!s->keep_alive) {
 		linger_begin(s);
 		return;
 	}
@@ -429,6 +430,4 @@ void session_drain(struct session *s)
 {
 	if (s->state == SESSION_IDLE)
 		session_timer_set(s, SESSION_DRAIN_NS);
-	else
-		s->keep_alive = false;
 }

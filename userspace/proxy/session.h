@@ -123,8 +123,9 @@ void session_refuse(struct session *session, enum proxy_error error,
 /* Sends what is in the outbox, then closes; `reset`: with RST. */
 void session_end(struct session *session, bool reset);
 
-/* The worker drains: sessions close after the answer they owe.  One that is idle
- * may have a request on its way already, so it is given a moment. */
+/* The worker drains: answers that begin from now on say that they are the last.  A
+ * session that is idle, or whose answer has promised to go on, may have a request
+ * on its way already, so it is given a moment. */
 void session_drain(struct session *session);
 
 #endif

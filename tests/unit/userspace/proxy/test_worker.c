@@ -922,6 +922,37 @@ static void draining_finishes_what_is_under_way(void **state)
 	close(silent);
 }
 
+static void a_drained_worker_answers_once_more_where_it_had_promised_to(void **state)
+{
+	RIG_READY(rig, NULL);
+	int client = rig_client(rig), server;
+	const char *got;
+	unsigned index;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept_any(rig, &index);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+	got = rig_expect(rig, client, "\r\n\r\nab");
+	assert_has_not(got, "Connection: close");
+	worker_drain(rig->worker, false);
+	rig_puts(rig, server, "cd");
+	rig_expect(rig, client, "cd");
+	close(server);
+	/* the client was told that the connection stays, and uses it at once */
+	rig_turn(rig, 100);
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept_any(rig, &index);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server, answer_ok);
+	assert_has(rig_expect_end(rig, client, NULL), "Connection: close\r\n");
+	close(client);
+	rig_turn(rig, 250);
+	assert_true(rig->worker->done);
+	close(server);
+}
+
 static void usage_is_read_as_the_answer_passes(void **state)
 {
 	RIG_READY(rig, NULL);
@@ -1090,6 +1121,7 @@ int main(void)
 		cmocka_unit_test(filters_rewrite_what_passes),
 		cmocka_unit_test(a_bad_snapshot_leaves_the_good_one_in_use),
 		cmocka_unit_test(draining_finishes_what_is_under_way),
+		cmocka_unit_test(a_drained_worker_answers_once_more_where_it_had_promised_to),
 		cmocka_unit_test(usage_is_read_as_the_answer_passes),
 		cmocka_unit_test(after_ten_thousand_random_aborts_nothing_is_in_flight),
 	};
