@@ -34,7 +34,7 @@
 
 #define TIMERS_MAX (4 * ENDPOINTS_MAX) /* probe and scrape of each, exchanges, pages */
 #define TICK_NS (5 * NS_PER_S)
-#define PINS_LOOK_NS NS_PER_S /* nothing is served from new maps before we are there */
+#define PINS_LOOK_NS (500 * NS_PER_MS) /* nothing is served from new maps before we are there */
 
 struct controller {
 	const struct controller_options *options;

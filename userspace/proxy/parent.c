@@ -28,6 +28,7 @@
 
 #define TIMERS_MAX (SERVER_CONNECTIONS_MAX + 4)
 #define TICK_NS NS_PER_S
+#define PINS_NS (250 * NS_PER_MS)
 #define YOUNG_NS NS_PER_S /* a worker that dies younger than this is not replaced at once */
 #define KILL_AFTER_NS (2 * NS_PER_S) /* beyond the drain time-out */
 
@@ -44,6 +45,7 @@ struct parent {
 	struct watch keeper;
 	pid_t keeper_pid; /* 0: none */
 	struct timer tick;
+	struct timer pins_look;
 	struct worker_slot workers[PROXY_WORKERS_MAX];
 	ino_t pins_held, pins_other; /* of the contract's pin */
 	bool stopping;
@@ -298,8 +300,19 @@ static void on_tick(struct timer *timer)
 	workers_check(parent);
 	if (!parent->stopping && !parent->keeper_pid)
 		keeper_make(parent);
-	if (!parent->stopping && !parent->took_over)
-		pins_check(parent);
+	if (parent->took_over)
+		loop_stop(parent->loop);
+}
+
+/* More often than the tick: until the listeners are in the new maps nothing is served. */
+static void on_pins_look(struct timer *timer)
+{
+	struct parent *parent = container_of(timer, struct parent, pins_look);
+
+	if (parent->took_over || parent->stopping)
+		return;
+	loop_timer_after(parent->loop, timer, PINS_NS);
+	pins_check(parent);
 	if (parent->took_over)
 		loop_stop(parent->loop);
 }
@@ -363,7 +376,9 @@ static int parent_begin(struct parent *parent, bool first)
 	for (unsigned i = 0; i < proxy->worker_count; i++)
 		worker_start(parent, i);
 	parent->tick = TIMER_INIT(on_tick);
-	return loop_timer_after(parent->loop, &parent->tick, TICK_NS);
+	parent->pins_look = TIMER_INIT(on_pins_look);
+	err = loop_timer_after(parent->loop, &parent->tick, TICK_NS);
+	return err ?: loop_timer_after(parent->loop, &parent->pins_look, PINS_NS);
 }
 
 /* Also in a keeper that takes over, where the descriptors are closed already:
