@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -143,15 +146,32 @@ void access_record_format(const struct access_record *r, struct text *text)
 
 /* ---- the file ---- */
 
+/* A pipe or terminal is opened anew, because O_NONBLOCK set on the descriptor
+ * that we were given would be seen by everybody who shares it. */
+static int stdout_open(void)
+{
+	struct stat stat;
+	int fd = -1;
+
+	if (fstat(STDOUT_FILENO, &stat) == 0 && (S_ISFIFO(stat.st_mode) || S_ISCHR(stat.st_mode)))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? STDOUT_FILENO : fd;
+}
+
 static int file_open(struct access_log *log)
 {
+	struct stat stat;
+
 	if (strcmp(log->path, "-") == 0)
-		log->fd = STDOUT_FILENO;
+		log->fd = stdout_open();
 	else
-		log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		log->fd = open(log->path,
+			       O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+			       0640);
 	if (log->fd < 0)
 		return log_error(-errno, "%s: cannot write the access log there (%s)", log->path,
 				 strerror(errno));
+	log->pipe = fstat(log->fd, &stat) == 0 && S_ISFIFO(stat.st_mode);
 	return 0;
 }
 
@@ -194,7 +214,7 @@ void access_log_reopen(struct access_log *log)
 		return;
 	access_log_flush(log);
 	file_close(log);
-	log->complained = false;
+	log->complained = log->torn = false;
 	file_open(log);
 }
 
@@ -207,26 +227,59 @@ static uint64_t lines_in(const char *data, size_t length)
 	return lines;
 }
 
+/* How much goes out in one write: to a pipe only what no other writer can cut
+ * into, unless one line alone is longer. */
+static size_t piece_length(const struct access_log *log, const char *data, size_t length)
+{
+	const char *end;
+
+	if (!log->pipe || length <= PIPE_BUF)
+		return length;
+	end = memrchr(data, '\n', PIPE_BUF) ?: memchr(data, '\n', length);
+	return end ? (size_t)(end - data) + 1 : length;
+}
+
+/* Never waits.  Standard output may be a socket, of a service manager say. */
+static ssize_t piece_write(int fd, const char *data, size_t length)
+{
+	ssize_t n;
+
+	do {
+		n = send(fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == ENOTSOCK)
+			n = write(fd, data, length);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void rest_lose(struct access_log *log, const char *data, size_t length, int err)
+{
+	log->lost += lines_in(data, length);
+	if (!log->complained)
+		log_warning("%s: access log lines are lost (%s)", log->path, strerror(err));
+	log->complained = true;
+}
+
 /* A log that cannot be written never holds up requests: its lines are counted
- * as lost and the trouble is told once. */
+ * as lost and the trouble is told once.  A line that was cut off gets its end
+ * before the next one begins. */
 void access_log_flush(struct access_log *log)
 {
 	size_t done = 0;
 
 	while (done < log->used) {
-		ssize_t n = write(log->fd, log->buffer + done, log->used - done);
+		const char *data = log->buffer + done;
+		bool mend = log->torn && !done;
+		ssize_t n = mend ? piece_write(log->fd, "\n", 1)
+				 : piece_write(log->fd, data,
+					       piece_length(log, data, log->used - done));
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n <= 0) {
-			log->lost += lines_in(log->buffer + done, log->used - done);
-			if (!log->complained)
-				log_warning("%s: access log lines are lost (%s)", log->path,
-					    strerror(n < 0 ? errno : ENOSPC));
-			log->complained = true;
+			rest_lose(log, data, log->used - done, n < 0 ? errno : ENOSPC);
 			break;
 		}
-		done += (size_t)n;
+		log->torn = !mend && data[n - 1] != '\n';
+		done += mend ? 0 : (size_t)n;
 	}
 	log->used = 0;
 }

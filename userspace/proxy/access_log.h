@@ -64,6 +64,8 @@ struct access_log {
 	size_t used;
 	uint64_t lost; /* lines that could not be written */
 	bool complained;
+	bool pipe; /* shared with other writers: whole lines only, PIPE_BUF at most */
+	bool torn; /* what was written last ends in the middle of a line */
 	char *buffer;
 };
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <json-c/json.h>
@@ -185,6 +187,89 @@ static void a_full_disk_loses_lines_counts_them_and_says_so_once(void **state)
 	log_sink = NULL;
 }
 
+static size_t whole_lines(const char *data, size_t size)
+{
+	size_t lines = 0, start = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] != '\n')
+			continue;
+		lines += i - start > 10 && memcmp(data + start, "{\"ts\":", 6) == 0 &&
+			 data[i - 1] == '}' && !memmem(data + start + 1, i - start, "{\"ts\":", 6);
+		start = i + 1;
+	}
+	return lines;
+}
+
+static void a_line_that_was_cut_off_does_not_spoil_the_next_one(void **state)
+{
+	char dir[] = "/tmp/sluice-log-XXXXXX", path[64], *data = NULL;
+	struct access_record record = record_min();
+	struct rlimit limit, small;
+	struct access_log log;
+	size_t size;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.log", dir);
+	assert_int_equal(access_log_open(&log, path), 0);
+	for (int i = 0; i < 3; i++)
+		access_log_put(&log, &record);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = limit;
+	small.rlim_cur = log.used / 2; /* in the middle of the second line */
+	signal(SIGXFSZ, SIG_IGN);
+	log_sink = count_warnings;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	access_log_flush(&log);
+	access_log_put(&log, &record);
+	access_log_flush(&log);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	log_sink = NULL;
+	assert_int_equal(log.lost, 3);
+	for (int i = 0; i < 2; i++)
+		access_log_put(&log, &record);
+	access_log_close(&log);
+	assert_int_equal(file_read(path, 100000, &data, &size), 0);
+	assert_int_equal(whole_lines(data, size), 3);
+	free(data);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void a_pipe_that_nobody_reads_holds_up_nothing(void **state)
+{
+	struct access_record record = record_min();
+	struct access_log log;
+	char *data;
+	int fds[2], saved;
+	ssize_t size;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	saved = dup(STDOUT_FILENO);
+	fflush(stdout);
+	dup2(fds[1], STDOUT_FILENO);
+	log_sink = count_warnings;
+	alarm(10); /* ends the test should a write wait */
+	assert_int_equal(access_log_open(&log, "-"), 0);
+	for (int i = 0; i < 3000; i++)
+		access_log_put(&log, &record);
+	access_log_flush(&log);
+	alarm(0);
+	log_sink = NULL;
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	assert_in_range(log.lost, 1, 2999);
+	data = malloc(1 << 20);
+	size = read(fds[0], data, 1 << 20);
+	assert_int_equal(whole_lines(data, (size_t)size) + log.lost, 3000);
+	free(data);
+	access_log_close(&log);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void no_path_means_no_log(void **state)
 {
 	struct access_record record = record_min();
@@ -206,6 +291,8 @@ int main(void)
 		cmocka_unit_test(a_full_line_tells_place_pick_usage_and_retries),
 		cmocka_unit_test(lines_are_written_when_flushed_and_after_a_reopen),
 		cmocka_unit_test(a_full_disk_loses_lines_counts_them_and_says_so_once),
+		cmocka_unit_test(a_line_that_was_cut_off_does_not_spoil_the_next_one),
+		cmocka_unit_test(a_pipe_that_nobody_reads_holds_up_nothing),
 		cmocka_unit_test(no_path_means_no_log),
 	};
 
