@@ -72,16 +72,18 @@ FUZZ_SRC := $(shell find tests/fuzz -name 'fuzz_*.c' 2>/dev/null | sort)
 UNIT_BIN := $(UNIT_SRC:%.c=$(B)/%)
 PROGRAM_BIN := $(PROGRAM_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 TOOL_SRC := $(wildcard tests/lab/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 
-.PHONY: all tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
+.PHONY: $(BENCH_BIN:$(B)/tests/bench/bench_%=bench-%) all tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
 
 all: $(LIB) $(BINS) ## build every program, warnings are errors
-tests: all $(UNIT_BIN) $(PROGRAM_BIN) $(FUZZ_BIN) $(TOOL_BIN) ## build the tests as well
+tests: all $(UNIT_BIN) $(PROGRAM_BIN) $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) ## build the tests as well
 
 fuzz: ## build the fuzz targets with libFuzzer (see tests/fuzz/README.md)
 	$(Q)$(MAKE) --no-print-directory FUZZ=1 fuzz-targets
@@ -89,8 +91,10 @@ fuzz-targets: $(FUZZ_BIN)
 
 check: ## build and run all tests (SANITIZE=1: with ASan and UBSan)
 	$(Q)SANITIZE=$(SANITIZE) scripts/test --no-install
-bench: ## list the benches
-	$(Q)ls tests/bench 2>/dev/null || echo "there is none yet"
+bench: $(BENCH_BIN) ## run all benches, one after the other (make -s bench-NAME: one of them)
+	$(Q)for bench in $(BENCH_BIN); do $$bench || exit 1; done
+$(BENCH_BIN:$(B)/tests/bench/bench_%=bench-%): bench-%: $(B)/tests/bench/bench_%
+	$(Q)$<
 lint: ## formatting, include ladder, licence lines, compiler warnings of clang
 	$(Q)scripts/lint
 run: ## the gateway on the embedded two-region lab
@@ -165,6 +169,8 @@ else
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
 	$(call link,$< $(B)/obj/tests/fuzz/replay.o)
 endif
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/bench/rows.o $(LIB)
+	$(call link,$< $(B)/obj/tests/bench/rows.o)
 $(B)/tests/lab/tools/%: $(B)/obj/tests/lab/tools/%.o $(LIB)
 	$(call link,$<)
 
