@@ -11,12 +11,11 @@ import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clientNew, send } from './requests.mjs';
-import { loadOneRegion, promptText, random, traceLoad } from './trace.mjs';
+import { GEMMA, LLAMA, planMake } from './plan.mjs';
+import { promptText } from './trace.mjs';
 
 const [instance, vip, accessLog] = process.argv.slice(2);
 const base = `http://${vip}`;
-const GEMMA = 'gemma-3-27b-it';
-const LLAMA = 'llama-3-8b-instruct';
 const REGIONS = { 'cluster-a': 'europe-west4', 'cluster-b': 'us-east5' };
 const LOST = 'cluster-a';
 
@@ -24,12 +23,12 @@ const SPLIT_REQUESTS = 200;
 const REQUESTS = 300;
 const LOAD_MAX = 0.7;
 const ENGINE_SPEED = Number(process.env.SLUICE_ENGINE_SPEED ?? 1);
-// Seconds of the trace run: the links go down, come back, and the share is compared again from
-// 30 s after that on.  The trace is stretched so that a good part of it comes after.
-const DOWN_S = 30;
-const UP_S = 45;
-const SETTLED_S = UP_S + 30;
-const SPAN_S_MIN = 100;
+// Seconds of the trace run: a little to warm up, the time before, the links go down and come back,
+// and from 30 s after that on the time after, as long as the time before.
+const BEFORE_S = [5, 35];
+const DOWN_S = 35;
+const UP_S = 50;
+const AFTER_S = [80, 110];
 const STALL_MS = 3000;
 
 const failures = [];
@@ -108,31 +107,28 @@ async function splitCheck(client) {
 
 // ---- the trace, with an outage ----
 
-// A conversation stays with its model: two of three ask for gemma.
 function plan() {
-	const { source, rows } = traceLoad(REQUESTS);
-	const draw = random(7);
-	const pods = { 'gemma-3-27b': 3, 'gemma-3-27b-v2': 1, 'llama-3-8b': 2 };
-	for (const row of rows) {
-		row.model = random(row.blocks[1] ?? row.blocks[0])() < 0.64 ? GEMMA : LLAMA;
-		row.stream = draw() < 0.75;
-	}
-	const poolOf = (row) =>
-		row.model === GEMMA ? { 'gemma-3-27b': 0.9, 'gemma-3-27b-v2': 0.1 } : { 'llama-3-8b': 1 };
-	const loads = loadOneRegion(rows, poolOf, pods, ENGINE_SPEED);
-	const highest = Math.max(...Object.values(loads));
-	const span = (rows[rows.length - 1].at_ms - rows[0].at_ms) / 1000;
-	// as fast as the load allows, but not so fast that too little comes after the outage
-	const speedUp = Math.min(LOAD_MAX / highest, span / SPAN_S_MIN);
-	const start = rows[0].at_ms;
-	for (const row of rows) row.at_ms = (row.at_ms - start) / speedUp;
-	console.log(`  ${REQUESTS} requests that follow ${source}: lengths, gaps and shared prefixes`);
+	const made = planMake({
+		requests: REQUESTS,
+		loadMax: LOAD_MAX,
+		engineSpeed: ENGINE_SPEED,
+		before: BEFORE_S,
+		after: AFTER_S,
+	});
 	console.log(
-		`  speed-up ${speedUp.toFixed(2)} (${(span / speedUp).toFixed(0)} s), engines at ${ENGINE_SPEED} times;` +
-			' load if one region served all, by pool: ' +
-			Object.entries(loads).map(([pool, load]) => `${pool} ${(load * speedUp).toFixed(2)}`).join(', '),
+		`  ${REQUESTS} requests that follow ${made.source} from its request ${made.start + 1} on:` +
+			' lengths, gaps and shared prefixes',
 	);
-	return rows;
+	console.log(
+		`  those of ${BEFORE_S.join(' to ')} s come again at ${AFTER_S.join(' to ')} s with other prompts,` +
+			' to compare the shares of equal work',
+	);
+	console.log(
+		`  speed-up ${made.speedUp.toFixed(2)}, engines at ${ENGINE_SPEED} times;` +
+			' load if one region served all, by pool: ' +
+			Object.entries(made.loads).map(([pool, load]) => `${pool} ${load.toFixed(2)}`).join(', '),
+	);
+	return made.rows;
 }
 
 function links(direction) {
@@ -164,7 +160,7 @@ async function traceRun(client, rows) {
 			await sleep(Math.max(0, zero + row.at_ms - performance.now()));
 			const kind = row.model === GEMMA ? 'chat' : 'completions';
 			const options = { model: row.model, prompt, tokens: row.output, stream: row.stream };
-			return { ...(await send(client, kind, options)), stream: row.stream };
+			return { ...(await send(client, kind, options)), stream: row.stream, planned: row.at_ms, part: row.part };
 		}),
 	);
 	await outageDone;
@@ -234,14 +230,14 @@ function movedRequests(marks) {
 }
 
 function report(results, marks) {
-	const within = (from, to) => results.filter((r) => r.sent >= from && r.sent < to);
-	const settled = marks.zero + SETTLED_S * 1000;
-	const before = phaseRow('before the outage', within(0, marks.down));
-	const after = phaseRow(`${SETTLED_S - UP_S} s after it on`, within(settled, Infinity));
+	const within = (from, to) => results.filter((r) => r.planned >= from * 1000 && r.planned < to * 1000);
+	const before = phaseRow('before the outage', results.filter((r) => r.part === 'before'));
+	const after = phaseRow(`${AFTER_S[0] - UP_S} s after it on`, results.filter((r) => r.part === 'after'));
 	printTable([
+		phaseRow('warming up', within(0, BEFORE_S[0])),
 		before,
-		phaseRow('during', within(marks.down, marks.up)),
-		phaseRow('coming back', within(marks.up, settled)),
+		phaseRow('during', within(DOWN_S, UP_S)),
+		phaseRow('coming back', within(UP_S, AFTER_S[0])),
 		after,
 		phaseRow('all', results),
 	]);

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
+import { planMake } from './plan.mjs';
 import { BLOCK_TOKENS, loadOneRegion, promptText, random, traceLoad } from './trace.mjs';
 
 function withShared(dir, run) {
@@ -75,6 +76,24 @@ test('load is work over what the pods can do', () => {
 	assert.ok(one > 0.082 && one < 0.083, `${one}`);
 	assert.ok(Math.abs(loadOneRegion(rows, () => ({ p: 1 }), { p: 2 }, 1).p - one / 2) < 1e-9);
 	assert.ok(Math.abs(loadOneRegion(rows, () => ({ p: 1 }), { p: 1 }, 4).p - one / 4) < 1e-9);
+});
+
+test('a plan keeps to its load and number, and asks for the same before and after', () => {
+	const options = { requests: 300, loadMax: 0.7, engineSpeed: 1.25, before: [5, 35], after: [80, 110] };
+	const { rows, loads } = withShared('/nonexistent', () => planMake(options));
+	const before = rows.filter((row) => row.part === 'before');
+	const after = rows.filter((row) => row.part === 'after');
+	assert.equal(rows.length, 300);
+	assert.equal(rows[0].at_ms, 0);
+	assert.ok(rows.every((row, i) => i === 0 || row.at_ms >= rows[i - 1].at_ms));
+	assert.ok(Math.max(...Object.values(loads)) <= 0.7, JSON.stringify(loads));
+	assert.ok(before[0].at_ms >= 5000 && before.at(-1).at_ms < 35000 && after[0].at_ms >= 80000);
+	assert.ok(before.length > 60, `${before.length}`);
+	assert.deepEqual(after.map((row) => row.input), before.map((row) => row.input));
+	assert.deepEqual(after.map((row) => row.model), before.map((row) => row.model));
+	assert.equal(after[0].blocks[0], before[0].blocks[0]);
+	const known = new Set(rows.filter((row) => row.part !== 'after').flatMap((row) => row.blocks.slice(1)));
+	assert.ok(after.every((row) => row.blocks.slice(1).every((id) => !known.has(id))));
 });
 
 test('random numbers are even and start from their seed', () => {
