@@ -20,13 +20,13 @@ enum column_kind {
 	COLUMN_NUMBER,
 	COLUMN_COUNTER, /* only rises; `watch` shows its rate beside it */
 	COLUMN_RATE, /* a second; pushed as a double */
-	COLUMN_AGE, /* pushed in ns; JSON: seconds */
+	COLUMN_AGE, /* pushed in ns; JSON: seconds, key_s */
 	COLUMN_PERMILLE, /* text: percent; JSON: share of 1 */
-	COLUMN_MICROSECONDS, /* text: milliseconds; JSON: as it is */
+	COLUMN_MICROSECONDS, /* text: milliseconds; JSON: as it is, key_us */
 };
 
 struct column {
-	const char *key; /* JSON member; the title is the same in capitals */
+	const char *key; /* JSON member, its unit appended; the title is the same in capitals */
 	enum column_kind kind;
 	bool identity; /* rows are the same object when these are equal */
 	bool wide; /* in text only when asked for */

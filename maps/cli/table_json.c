@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Tables for programs: numbers stay exact, ages become seconds. */
+/* Tables for programs: numbers stay exact, ages become seconds, and a member
+ * that has a unit ends in it: "seen_s", "round_trip_us". */
 #include "maps/cli/table.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "userspace/base/clock.h"
@@ -16,26 +18,32 @@ static void member_none(struct text *text, const char *key)
 	text_printf(text, "\"%s\":null", key);
 }
 
+static const char *unit_suffix(enum column_kind kind)
+{
+	switch (kind) {
+	case COLUMN_AGE: return "_s";
+	case COLUMN_MICROSECONDS: return "_us";
+	default: return "";
+	}
+}
+
 static void member_write(struct text *text, const struct column *column, const struct cell *cell)
 {
+	char key[64];
+
+	snprintf(key, sizeof(key), "%s%s", column->key, unit_suffix(column->kind));
 	if (!cell->set) {
-		member_none(text, column->key);
+		member_none(text, key);
 		return;
 	}
 	switch (column->kind) {
-	case COLUMN_TEXT:
-		text_json_string(text, column->key, cell->text, strlen(cell->text));
-		break;
+	case COLUMN_TEXT: text_json_string(text, key, cell->text, strlen(cell->text)); break;
 	case COLUMN_NUMBER:
 	case COLUMN_COUNTER:
-	case COLUMN_MICROSECONDS: text_json_uint(text, column->key, cell->number); break;
-	case COLUMN_RATE: text_json_double(text, column->key, cell->rate, 3); break;
-	case COLUMN_AGE:
-		text_json_double(text, column->key, (double)cell->number / NS_PER_S, 3);
-		break;
-	case COLUMN_PERMILLE:
-		text_json_double(text, column->key, (double)cell->number / 1000, 3);
-		break;
+	case COLUMN_MICROSECONDS: text_json_uint(text, key, cell->number); break;
+	case COLUMN_RATE: text_json_double(text, key, cell->rate, 3); break;
+	case COLUMN_AGE: text_json_double(text, key, (double)cell->number / NS_PER_S, 3); break;
+	case COLUMN_PERMILLE: text_json_double(text, key, (double)cell->number / 1000, 3); break;
 	}
 }
 

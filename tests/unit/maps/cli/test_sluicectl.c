@@ -208,7 +208,7 @@ static void pools_and_clusters_add_up(void **state)
 	must("maint cluster cluster-b");
 	must("show clusters --json");
 	says("\"cluster\":\"cluster-a\",\"region\":\"europe-west4\",\"admin\":\"READY\","
-	     "\"round_trip\":12500,\"seen\":null,\"endpoints\":3,\"usable\":2");
+	     "\"round_trip_us\":12500,\"seen_s\":null,\"endpoints\":3,\"usable\":2");
 	says("\"cluster\":\"cluster-b\",\"region\":null,\"admin\":\"MAINT\"");
 	says("\"maint\":1");
 }

@@ -95,8 +95,8 @@ static void json_is_exact_and_keeps_what_is_unknown(void **state)
 	printed(&table, table_print_json,
 		"[\n"
 		"  {\"name\":\"a\\\"b\",\"packets\":12345678901234567890,\"kv_use\":0.375,"
-		"\"seen\":192.500,\"rtt\":31250,\"note\":\"x\\u000a\"},\n"
-		"  {\"name\":\"b\",\"packets\":null,\"kv_use\":null,\"seen\":null,\"rtt\":null,"
+		"\"seen_s\":192.500,\"rtt_us\":31250,\"note\":\"x\\u000a\"},\n"
+		"  {\"name\":\"b\",\"packets\":null,\"kv_use\":null,\"seen_s\":null,\"rtt_us\":null,"
 		"\"note\":null}\n"
 		"]\n");
 }
