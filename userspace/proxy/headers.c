@@ -98,11 +98,31 @@ static void header_copy(struct text *text, const struct http_header *header)
 	text_puts(text, "\r\n");
 }
 
+static bool is_gateway_header(struct http_span name)
+{
+	size_t length = strlen(HEADER_GATEWAY_PREFIX);
+
+	return name.length >= length &&
+	       http_span_equal_nocase((struct http_span){name.data, length}, HEADER_GATEWAY_PREFIX);
+}
+
+/* What routes may not edit: a message would be framed in two ways, or lie about who
+ * set it.  The controller refuses such filters by name; this is the second lock. */
+static bool is_protected(struct http_span name)
+{
+	static const char *const ours[] = {"content-length", "host", "expect"};
+
+	return span_in(name, hop_headers, ARRAY_SIZE(hop_headers)) ||
+	       span_in(name, ours, ARRAY_SIZE(ours)) || is_gateway_header(name);
+}
+
 static void pairs_put(struct text *text, const struct snapshot_pair *pairs, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		header_put(text, pairs[i].name,
-			   (struct http_span){pairs[i].value, strlen(pairs[i].value)});
+	for (size_t i = 0; i < count; i++) {
+		if (!is_protected((struct http_span){pairs[i].name, strlen(pairs[i].name)}))
+			header_put(text, pairs[i].name,
+				   (struct http_span){pairs[i].value, strlen(pairs[i].value)});
+	}
 }
 
 /* A list header with one more element at its end. */
@@ -123,24 +143,16 @@ static void list_put(struct text *text, const struct http_head *head, const char
 	text_puts(text, "\r\n");
 }
 
-static bool is_gateway_header(struct http_span name)
-{
-	size_t length = strlen(HEADER_GATEWAY_PREFIX);
-
-	return name.length >= length &&
-	       http_span_equal_nocase((struct http_span){name.data, length}, HEADER_GATEWAY_PREFIX);
-}
-
 static bool request_header_passes(const struct http_head *head, struct http_span name,
 				  const struct snapshot_filters *f)
 {
 	if (span_in(name, request_own, ARRAY_SIZE(request_own)) || is_gateway_header(name) ||
 	    is_hop(head, name))
 		return false;
-	if (!f)
-		return true;
-	if (f->rewrite_host && http_span_equal_nocase(name, "host"))
+	if (f && f->rewrite_host && http_span_equal_nocase(name, "host"))
 		return false;
+	if (!f || is_protected(name))
+		return true;
 	return !span_in(name, f->request_remove, f->request_remove_count) &&
 	       !pair_in(name, f->request_set, f->request_set_count);
 }
@@ -193,7 +205,7 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 	if ((rewrite->framing == ANSWER_CHUNKED || rewrite->framing == ANSWER_UNTIL_CLOSE) &&
 	    http_span_equal_nocase(name, "content-length"))
 		return false;
-	if (!f)
+	if (!f || is_protected(name))
 		return true;
 	return !span_in(name, f->response_remove, f->response_remove_count) &&
 	       !pair_in(name, f->response_set, f->response_set_count);

@@ -80,13 +80,14 @@ TABLE(gateway_table, gateway,
        .required = true});
 
 TABLE(header_edit_table, header_edit,
-      {STRING("name", header_edit, name), .required = true, .check = text_check_header},
+      {STRING("name", header_edit, name), .required = true, .check = text_check_header_edit},
       {STRING("value", header_edit, value), .required = true, .check = text_check_value});
 
 TABLE(modifier_table, http_modifier,
       {LIST("set", http_modifier, set, set_count, 16, header_edit_table)},
       {LIST("add", http_modifier, add, add_count, 16, header_edit_table)},
-      {STRINGS("remove", http_modifier, remove, remove_count, 16), .check = text_check_header});
+      {STRINGS("remove", http_modifier, remove, remove_count, 16),
+       .check = text_check_header_edit});
 
 static const char *const path_edit_words[] = {"ReplaceFullPath", "ReplacePrefixMatch", NULL};
 

@@ -70,6 +70,7 @@ extern const char *const ignored_kinds[];
 const char *text_check_name(const char *text); /* of an object */
 const char *text_check_hostname(const char *text); /* "*." may lead */
 const char *text_check_header(const char *text); /* RFC 9110 token */
+const char *text_check_header_edit(const char *text); /* a header that filters may edit */
 const char *text_check_value(const char *text); /* no control characters */
 const char *text_check_path(const char *text); /* begins with / */
 const char *text_check_host(const char *text); /* no "*." */

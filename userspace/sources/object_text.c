@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "userspace/sources/object_table.h"
@@ -46,6 +47,33 @@ const char *text_check_header(const char *text)
 			return "not a header name";
 	}
 	return *text && strlen(text) <= 256 ? NULL : "not a header name of 1 to 256 characters";
+}
+
+const char *text_check_header_edit(const char *text)
+{
+	static const char *const kept[] = {
+		"content-length",
+		"transfer-encoding",
+		"connection",
+		"keep-alive",
+		"proxy-connection",
+		"te",
+		"upgrade",
+		"expect",
+		"trailer",
+		"proxy-authenticate",
+		"proxy-authorization",
+	};
+
+	if (strcasecmp(text, "host") == 0)
+		return "Host is not a filter's to edit; use urlRewrite.hostname";
+	if (strncasecmp(text, "x-gateway-", 10) == 0)
+		return "X-Gateway- headers are set by the gateway alone";
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (strcasecmp(text, kept[i]) == 0)
+			return "a header that frames messages or belongs to one connection";
+	}
+	return text_check_header(text);
 }
 
 const char *text_check_value(const char *text)

@@ -169,6 +169,47 @@ static void request_filters_set_add_and_remove(void **state)
 	has_not(got, "x-remove");
 }
 
+/* Otherwise a route could make two requests of one, on a connection shared with others. */
+static void filters_do_not_touch_framing_host_or_the_gateways_word(void **state)
+{
+	struct snapshot_pair edit[] = {
+		{"Transfer-Encoding", "chunked"}, {"content-length", "3"},	 {"Host", "other"},
+		{"Connection", "close"},	  {"X-Gateway-Model-Name", "x"}, {"Upgrade", "ws"}};
+	const char *remove[] = {"Host", "Content-Length", "Transfer-Encoding",
+				"X-Gateway-Model-Name"};
+	const struct snapshot_filters add = {.request_add = edit,
+					     .request_add_count = ARRAY_SIZE(edit),
+					     .response_add = edit,
+					     .response_add_count = ARRAY_SIZE(edit)};
+	const struct snapshot_filters set = {.request_set = edit,
+					     .request_set_count = ARRAY_SIZE(edit),
+					     .response_set = edit,
+					     .response_set_count = ARRAY_SIZE(edit)};
+	const struct snapshot_filters without = {.request_remove = remove,
+						 .request_remove_count = ARRAY_SIZE(remove),
+						 .response_remove = remove,
+						 .response_remove_count = ARRAY_SIZE(remove)};
+	const struct snapshot_filters *all[] = {&add, &set, &without};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		const char *got = request("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+					  (struct request_rewrite){.filters = all[i],
+								   .model = "m",
+								   .has_body = true,
+								   .body_bytes = 5});
+
+		assert_string_equal(got, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+					 "Via: 1.1 sluice\r\nX-Forwarded-For: 192.0.2.7\r\n"
+					 "X-Forwarded-Proto: http\r\n"
+					 "X-Gateway-Model-Name: m\r\n\r\n");
+		got = answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+			     (struct answer_rewrite){.filters = all[i]});
+		assert_string_equal(got, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+					 "Via: 1.1 sluice\r\n\r\n");
+	}
+}
+
 static void an_answer_keeps_its_framing(void **state)
 {
 	const char *got =
@@ -254,6 +295,7 @@ int main(void)
 		cmocka_unit_test(a_chunked_body_goes_on_with_its_length),
 		cmocka_unit_test(an_old_request_without_host_gets_an_empty_one),
 		cmocka_unit_test(request_filters_set_add_and_remove),
+		cmocka_unit_test(filters_do_not_touch_framing_host_or_the_gateways_word),
 		cmocka_unit_test(an_answer_keeps_its_framing),
 		cmocka_unit_test(an_answer_until_close_is_told_in_chunks),
 		cmocka_unit_test(an_old_client_is_not_told_of_chunks),

@@ -171,6 +171,22 @@ static const struct refused {
 	 "spec: {rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: "
 	 "{set: [{name: a, value: \"b\\r\\nc: d\"}]}}]}]}\n",
 	 "spec.rules[0].filters[0].requestHeaderModifier.set[0].value", "control character"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: "
+	 "{add: [{name: Transfer-encoding, value: chunked}]}}]}]}\n",
+	 "spec.rules[0].filters[0].requestHeaderModifier.add[0].name", "frames messages"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: "
+	 "{set: [{name: host, value: b}]}}]}]}\n",
+	 "spec.rules[0].filters[0].requestHeaderModifier.set[0].name", "urlRewrite.hostname"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: "
+	 "{set: [{name: X-Gateway-Model-Name, value: b}]}}]}]}\n",
+	 "spec.rules[0].filters[0].requestHeaderModifier.set[0].name", "by the gateway alone"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: ResponseHeaderModifier, responseHeaderModifier: "
+	 "{remove: [Content-Length]}}]}]}\n",
+	 "spec.rules[0].filters[0].responseHeaderModifier.remove", "frames messages"},
 	{ROUTE_HEAD "spec: {rules: [{filters: [{type: URLRewrite, urlRewrite: {path: {type: "
 		    "ReplaceFullPath}}}]}]}\n",
 	 "spec.rules[0].filters[0].urlRewrite.path.replaceFullPath", "missing"},
