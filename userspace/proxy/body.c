@@ -60,16 +60,27 @@ static size_t memory_next(struct body *body, char **ret_at)
 	return BUFFER_BYTES - (size_t)(in_buffers % BUFFER_BYTES);
 }
 
+/* A full disk fails every large body: told at the first, second, fourth, eighth... */
+static int spill_fail(const struct body *body, int err, const char *what)
+{
+	static uint64_t failures;
+
+	failures++;
+	if ((failures & (failures - 1)) == 0)
+		log_error(err,
+			  "%s: %s (%s), %llu so far; such requests are refused, give --spill-dir "
+			  "a directory with room",
+			  body->spill_dir, what, strerror(-err), (unsigned long long)failures);
+	return err;
+}
+
 static int spill_open(struct body *body)
 {
 	if (body->spill_fd >= 0)
 		return 0;
 	body->spill_fd = open(body->spill_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (body->spill_fd < 0)
-		return log_error(-errno,
-				 "%s: cannot keep a large request body there (%s); give "
-				 "--spill-dir a directory with room",
-				 body->spill_dir, strerror(errno));
+		return spill_fail(body, -errno, "cannot keep a large request body there");
 	return 0;
 }
 
@@ -84,9 +95,8 @@ static int spill_append(struct body *body, const char *data, size_t length)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return log_error(n < 0 ? -errno : -ENOSPC,
-					 "%s: cannot write a large request body (%s)",
-					 body->spill_dir, strerror(n < 0 ? errno : ENOSPC));
+			return spill_fail(body, n < 0 ? -errno : -ENOSPC,
+					  "cannot write a large request body");
 		data += n;
 		length -= (size_t)n;
 		body->length += (uint64_t)n;

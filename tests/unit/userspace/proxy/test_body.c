@@ -162,10 +162,13 @@ static void a_pool_that_runs_low_spills_earlier(void **state)
 	buffers_deinit(&pool);
 }
 
-static void swallow(enum log_level level, const char *text)
+static unsigned told;
+
+static void count_lines(enum log_level level, const char *text)
 {
 	(void)level;
 	(void)text;
+	told++;
 }
 
 static void a_directory_that_cannot_keep_it_is_an_error(void **state)
@@ -174,11 +177,14 @@ static void a_directory_that_cannot_keep_it_is_an_error(void **state)
 	struct body body;
 
 	(void)state;
-	log_sink = swallow;
+	log_sink = count_lines;
 	assert_int_equal(buffers_init(&pool, 16), 0);
-	body_init(&body, &pool, "/nonexistent", room, ROOM);
-	assert_int_equal(append_pattern(&body, 600000, 4096), -ENOENT);
-	body_release(&body);
+	for (int i = 0; i < 100; i++) {
+		body_init(&body, &pool, "/nonexistent", room, ROOM);
+		assert_int_equal(append_pattern(&body, 600000, 4096), -ENOENT);
+		body_release(&body);
+	}
+	assert_in_range(told, 1, 8); /* whoever sends them does not fill our log */
 	assert_int_equal(pool.free_count, pool.count);
 	buffers_deinit(&pool);
 	log_sink = NULL;
