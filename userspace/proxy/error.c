@@ -61,13 +61,17 @@ void proxy_error_format(enum proxy_error error, const struct proxy_error_detail 
 	char buffer[BODY_BYTES_MAX];
 	struct text body = TEXT_INIT(buffer);
 	int status = rows[error].status;
+	unsigned retry_after_s = detail->retry_after_s;
 
+	/* whoever is sent away for now is told when to come back */
+	if (!retry_after_s && (status == 429 || status == 503))
+		retry_after_s = 1;
 	proxy_error_body(error, detail, &body);
 	text_printf(text,
 		    "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
 		    status, status_phrase(status), body.length);
-	if (detail->retry_after_s)
-		text_printf(text, "Retry-After: %u\r\n", detail->retry_after_s);
+	if (retry_after_s)
+		text_printf(text, "Retry-After: %u\r\n", retry_after_s);
 	text_puts(text, detail->close ? "Connection: close\r\n\r\n" : "\r\n");
 	if (!detail->head_only)
 		text_append(text, body.data, body.length);

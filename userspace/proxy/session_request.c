@@ -79,6 +79,19 @@ static void request_whole(struct session *s)
 	exchange_start(x);
 }
 
+/* The body must go on coming, and be whole within the time a request may take: a
+ * byte now and then would hold its buffers for ever. */
+static void body_timer_set(struct session *s)
+{
+	struct worker *w = s->worker;
+	uint64_t now = loop_now_ns(w->loop);
+	uint64_t until = s->exchange.began_ns + w->options.request_timeout_s * NS_PER_S;
+
+	if (until > now + SESSION_STALL_NS)
+		until = now + SESSION_STALL_NS;
+	session_timer_set(s, until > now ? until - now : 0);
+}
+
 /* Bytes behind the request wait in a buffer of their own. */
 static bool ahead_keep(struct session *s, const char *data, size_t length)
 {
@@ -185,7 +198,7 @@ static void head_whole(struct session *s)
 	body_init(&s->body, &w->buffers, w->options.spill_dir, s->buffer + s->head_length,
 		  BUFFER_BYTES - s->head_length);
 	model_scan_init(&s->looking.scan);
-	session_timer_set(s, SESSION_STALL_NS);
+	body_timer_set(s);
 	if (expects && s->has_body && !body_here) {
 		continue_send(s);
 		return;
@@ -257,7 +270,7 @@ void session_read_body(struct session *s)
 			return;
 		}
 		s->exchange.bytes_in += (uint64_t)n;
-		session_timer_set(s, SESSION_STALL_NS);
+		body_timer_set(s);
 		body_feed(s, s->worker->read_buffer, (size_t)n);
 		if ((size_t)n < BUFFER_BYTES)
 			return;

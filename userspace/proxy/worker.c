@@ -21,6 +21,7 @@
 
 #define IDLE_SLOTS 512 /* upstream connections beyond one a session */
 #define OTHER_DESCRIPTORS 64
+#define SESSION_DESCRIPTORS 3 /* the client, the endpoint, a file for a large body */
 
 uint64_t worker_random(struct worker *worker)
 {
@@ -186,7 +187,6 @@ void worker_drain(struct worker *w, bool leave_queue)
 
 /* ---- making and freeing ---- */
 
-/* Two descriptors a session is what there may be at most. */
 static size_t sessions_limit(size_t asked)
 {
 	const size_t reserve = IDLE_SLOTS / 2 + OTHER_DESCRIPTORS;
@@ -195,7 +195,8 @@ static size_t sessions_limit(size_t asked)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 		return asked;
-	fits = limit.rlim_cur > 2 * reserve ? (limit.rlim_cur - reserve) / 2 : reserve / 4;
+	fits = limit.rlim_cur > 2 * reserve ? (limit.rlim_cur - reserve) / SESSION_DESCRIPTORS
+					    : limit.rlim_cur / (2 * SESSION_DESCRIPTORS);
 	if (asked <= fits)
 		return asked;
 	log_warning("--sessions-max %zu: only %zu fit into the limit of %llu open files", asked,

@@ -71,9 +71,20 @@ static void details_become_headers(void **state)
 	(void)state;
 	assert_non_null(strstr(got, "Retry-After: 3\r\n"));
 	assert_non_null(strstr(got, "Connection: close\r\n"));
-	got = format(ERROR_OVERLOADED, (struct proxy_error_detail){0});
+	got = format(ERROR_UPSTREAM, (struct proxy_error_detail){0});
 	assert_null(strstr(got, "Retry-After"));
 	assert_null(strstr(got, "Connection"));
+}
+
+static void whoever_is_sent_away_for_now_is_told_when_to_come_back(void **state)
+{
+	static const enum proxy_error errors[] = {ERROR_OVERLOADED, ERROR_SHED, ERROR_NO_ENDPOINT,
+						  ERROR_NO_ROUTES};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		assert_non_null(strstr(format(errors[i], (struct proxy_error_detail){0}),
+				       "Retry-After: 1\r\n"));
 }
 
 static void the_answer_to_head_ends_with_its_head(void **state)
@@ -115,6 +126,7 @@ int main(void)
 		cmocka_unit_test(every_error_is_an_answer_with_openais_shape),
 		cmocka_unit_test(a_hostile_message_stays_inside_its_string),
 		cmocka_unit_test(details_become_headers),
+		cmocka_unit_test(whoever_is_sent_away_for_now_is_told_when_to_come_back),
 		cmocka_unit_test(the_answer_to_head_ends_with_its_head),
 		cmocka_unit_test(parser_answers_have_their_errors),
 		cmocka_unit_test(known_statuses_have_a_phrase),

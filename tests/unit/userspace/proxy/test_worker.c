@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -953,6 +954,45 @@ static void a_drained_worker_answers_once_more_where_it_had_promised_to(void **s
 	close(server);
 }
 
+static void a_body_that_comes_byte_by_byte_is_not_waited_for_for_ever(void **state)
+{
+	_cleanup_(rig_freep) struct rig *rig = rig_new();
+	int client;
+
+	(void)state;
+	rig_routes(rig, NULL);
+	rig->options.request_timeout_s = 1;
+	rig_start(rig);
+	client = rig_client(rig);
+	rig_puts(rig, client,
+		 "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+	for (int i = 0; i < 15; i++) {
+		(void)!write(client, " ", 1);
+		rig_turn(rig, 100);
+	}
+	assert_has(rig_expect_end(rig, client, NULL), "HTTP/1.1 408 ");
+	assert_int_equal(rig->worker->row->upstream_connects, 0);
+	close(client);
+}
+
+static void sessions_fit_into_the_limit_of_open_files(void **state)
+{
+	_cleanup_(rig_freep) struct rig *rig = rig_new();
+	struct rlimit limit, small;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	small = limit;
+	small.rlim_cur = 1000;
+	rig->options.sessions_max = 4096;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+	rig_routes(rig, NULL);
+	rig_start(rig);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* of each: the client, the endpoint, and a file for a large body */
+	assert_in_range(rig->worker->options.sessions_max, 100, 1000 / 3);
+}
+
 static void usage_is_read_as_the_answer_passes(void **state)
 {
 	RIG_READY(rig, NULL);
@@ -1121,6 +1161,8 @@ int main(void)
 		cmocka_unit_test(filters_rewrite_what_passes),
 		cmocka_unit_test(a_bad_snapshot_leaves_the_good_one_in_use),
 		cmocka_unit_test(draining_finishes_what_is_under_way),
+		cmocka_unit_test(a_body_that_comes_byte_by_byte_is_not_waited_for_for_ever),
+		cmocka_unit_test(sessions_fit_into_the_limit_of_open_files),
 		cmocka_unit_test(a_drained_worker_answers_once_more_where_it_had_promised_to),
 		cmocka_unit_test(usage_is_read_as_the_answer_passes),
 		cmocka_unit_test(after_ten_thousand_random_aborts_nothing_is_in_flight),
