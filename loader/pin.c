@@ -25,6 +25,7 @@
 #include "userspace/base/log.h"
 
 #define BPFFS "/sys/fs/bpf"
+#define PIN_ROOT_TRIES 8
 
 static void closedirp(DIR **directory)
 {
@@ -70,11 +71,15 @@ int pin_directory_make(const char *directory)
 {
 	int err = pin_tree_remove(directory);
 
-	if (err)
-		return err;
-	if (mkdir(directory, 0750) < 0)
-		return log_error(-errno, "%s: cannot make it (%s)", directory, strerror(errno));
-	return 0;
+	/* whoever removes the last other instance may remove the folder of all */
+	for (int i = 0; !err && i < PIN_ROOT_TRIES; i++) {
+		if (mkdir(directory, 0750) == 0)
+			return 0;
+		if (errno != ENOENT)
+			break;
+		err = pin_root_make();
+	}
+	return err ? err : log_error(-errno, "%s: cannot make it (%s)", directory, strerror(errno));
 }
 
 /* Everything directly in `directory` that is no directory. */

@@ -8,6 +8,8 @@
 
 #include "userspace/base/log.h"
 
+#define RUN_TRIES 8
+
 int instance_init(struct instance *instance, const char *name)
 {
 	size_t length = strlen(name);
@@ -27,12 +29,17 @@ int instance_init(struct instance *instance, const char *name)
 
 int instance_make_run_dir(const struct instance *instance)
 {
-	if (mkdir(INSTANCE_RUN, 0755) < 0 && errno != EEXIST)
-		return log_error(-errno, "%s: cannot make it (%s)", INSTANCE_RUN, strerror(errno));
-	if (mkdir(instance->run_dir, 0750) < 0 && errno != EEXIST)
-		return log_error(-errno, "%s: cannot make it (%s)", instance->run_dir,
-				 strerror(errno));
-	return 0;
+	/* whoever removes the last other instance may remove the folder of all */
+	for (int i = 0; i < RUN_TRIES; i++) {
+		if (mkdir(INSTANCE_RUN, 0755) < 0 && errno != EEXIST)
+			return log_error(-errno, "%s: cannot make it (%s)", INSTANCE_RUN,
+					 strerror(errno));
+		if (mkdir(instance->run_dir, 0750) == 0 || errno == EEXIST)
+			return 0;
+		if (errno != ENOENT)
+			break;
+	}
+	return log_error(-errno, "%s: cannot make it (%s)", instance->run_dir, strerror(errno));
 }
 
 const char *instance_run_path(const struct instance *instance, const char *file,

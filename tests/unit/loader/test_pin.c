@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+#include "tests/harness/pinned_maps.h"
+#include "userspace/base/instance.h"
+
 static char root[] = "/tmp/sluice-pin-XXXXXX";
 
 static int root_make(void **state)
@@ -93,12 +96,27 @@ static void a_fresh_directory_is_empty_whatever_was_there(void **state)
 	assert_int_equal(rmdir(path), 0);
 }
 
+/* Another instance, the last one, was unloaded while this one was loading. */
+static void a_directory_is_made_though_the_folder_of_all_has_gone(void **state)
+{
+	static const char directory[] = INSTANCE_BPFFS "/i_loading";
+
+	(void)state;
+	if (!pinned_maps_prepare())
+		skip();
+	assert_int_equal(pin_root_make(), 0);
+	assert_int_equal(rmdir(INSTANCE_BPFFS), 0);
+	assert_int_equal(pin_directory_make(directory), 0);
+	assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_instance_is_removed),
 		cmocka_unit_test(half_an_instance_is_removed_too),
 		cmocka_unit_test(a_fresh_directory_is_empty_whatever_was_there),
+		cmocka_unit_test(a_directory_is_made_though_the_folder_of_all_has_gone),
 	};
 
 	return cmocka_run_group_tests(tests, root_make, root_remove);
