@@ -40,6 +40,13 @@ lab_start || {
 check "it comes up again at once" chat_is_good llama-3-8b-instruct
 kill -9 "$test_run_pid"
 wait "$test_run_pid" 2>/dev/null
+lab_start || {
+	check "a run right after kill -9 comes up" false
+	test_end
+}
+check "a run right after kill -9 comes up" chat_is_good llama-3-8b-instruct
+kill -9 "$test_run_pid"
+wait "$test_run_pid" 2>/dev/null
 test_run_pid=
 check "kill -9 leaves nothing behind either" wait_for 15 nothing_left
 test_end

@@ -102,6 +102,7 @@ between() {
 # lab_start [OPTIONS OF scripts/run...]: a lab of this test's own, ready
 lab_start() {
 	lab_init "t$$" || exit 1
+	rm -f "$test_work/run.log"
 	set -m # else the background would ignore SIGINT for good
 	"$LAB_ROOT/scripts/run" --no-install --quiet --instance "$lab_name" "$@" \
 		>"$test_work/run.log" 2>&1 </dev/null &
@@ -114,7 +115,7 @@ lab_start() {
 }
 
 lab_is_ready() {
-	! kill -0 "$test_run_pid" 2>/dev/null || grep -q '^ready$' "$test_work/run.log"
+	! kill -0 "$test_run_pid" 2>/dev/null || grep -qs '^ready$' "$test_work/run.log"
 }
 
 lab_stop() {
