@@ -50,6 +50,25 @@ lab_in() {
 	nsenter --net="/run/netns/$ns" "$@"
 }
 
+# lab_lock_take FILE: descriptor 9 holds the lock; fails when somebody alive holds it.  A lock whose
+# owner is dead is waited for: the owner is about to let go of it, or its watchdog is sweeping.
+lab_lock_take() {
+	local tries
+
+	mkdir -p "$(dirname "$1")"
+	for ((tries = 0; tries < 200; tries++)); do
+		exec 9>>"$1"
+		if flock -n 9; then
+			# it may have been removed between opening and locking
+			[ ! "$1" -ef /dev/fd/9 ] || return 0
+		elif kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null; then
+			return 1
+		fi
+		sleep 0.1 9>&-
+	done
+	return 1
+}
+
 lab_exists() {
 	[ -e "/run/netns/$(lab_ns gw)" ]
 }
