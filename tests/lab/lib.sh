@@ -94,6 +94,12 @@ lab_pid() {
 	cat "$lab_run_dir/$1.pid" 2>/dev/null || cat "$lab_dir/$1.pid"
 }
 
+# lab_running controller|proxy: a process that has ended does not run, also where the machine's first
+# process collects no orphans (many containers), so that its pid stays.
+lab_running() {
+	grep -qs '^State:[[:space:]]*[^[:space:]ZX]' "/proc/$(lab_pid "$1")/status"
+}
+
 # ---- topology ----
 
 lab_link() {
@@ -252,7 +258,7 @@ lab_chat_status() {
 lab_alive() {
 	local name
 	for name in controller proxy; do
-		kill -0 "$(lab_pid $name)" 2>/dev/null || {
+		lab_running $name || {
 			lab_log "sluice-$name has ended"
 			return 1
 		}
@@ -288,7 +294,7 @@ lab_supervise() {
 	local name
 
 	for name in controller proxy; do
-		if [ -e "$lab_dir/$name.hold" ] || kill -0 "$(lab_pid $name)" 2>/dev/null; then
+		if [ -e "$lab_dir/$name.hold" ] || lab_running $name; then
 			lab_gone[$name]=0
 			continue
 		fi

@@ -31,7 +31,7 @@ check "native XDP is on the links" eval '[ "$(lab_in gw ip -d -o link show | gre
 lab_controller_start
 check "the controller puts the VIP on lo" wait_for 10 eval 'lab_in gw ip -4 -o addr show dev lo | grep -q "$LAB_VIP/32"'
 kill -TERM "$(lab_pid controller)"
-check "the controller ends when asked" wait_for 5 eval '! kill -0 "$(lab_pid controller)" 2>/dev/null'
+check "the controller ends when asked" wait_for 5 eval '! lab_running controller'
 check "status says what is attached" eval 'lab_loader status | grep -q to-europe'
 check "unload succeeds" lab_loader unload
 host_state >"$test_work/after"
