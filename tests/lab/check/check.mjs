@@ -250,6 +250,22 @@ function report(results, marks) {
 		`  requests moved elsewhere after the lost region had them: ${moved.length}` +
 			(moved.length ? `, the first answered ${seconds(moved[0])} after the cut, the last ${seconds(moved.at(-1))}` : ''),
 	);
+	return sharesOfTwins(results, marks);
+}
+
+// The share before and after, of equal work: the requests whose answer had begun when the links
+// went, and the same ones sent again.  Those still waiting then were moved, which says nothing of
+// where the gateway sends them in quiet times.
+function sharesOfTwins(results, marks) {
+	const begun = (r) => r.first !== null && r.first < marks.down;
+	const first = results.filter((r) => r.part === 'before');
+	const again = results.filter((r) => r.part === 'after');
+	const before = phaseRow('before', first.filter(begun));
+	const after = phaseRow('after', again.filter((_, i) => begun(first[i])));
+	console.log(
+		`  of the ${before.requests} whose answer had begun before the cut, and of the same sent again:` +
+			` ${REGIONS[LOST]} ${before.shares[0]?.toFixed(1)} % before, ${after.shares[0]?.toFixed(1)} % after`,
+	);
 	return { before, after };
 }
 
