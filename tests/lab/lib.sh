@@ -50,10 +50,11 @@ lab_in() {
 	nsenter --net="/run/netns/$ns" "$@"
 }
 
-# lab_lock_take FILE: descriptor 9 holds the lock; fails when somebody alive holds it.  A lock whose
-# owner is dead is waited for: the owner is about to let go of it, or its watchdog is sweeping.
+# lab_lock_take FILE [DYING]: descriptor 9 holds the lock; fails when somebody alive holds it.  A
+# lock whose owner is dead is waited for: its watchdog is sweeping.  So is that of pid DYING, which
+# may still look alive while it ends.
 lab_lock_take() {
-	local tries
+	local tries owner
 
 	mkdir -p "$(dirname "$1")"
 	for ((tries = 0; tries < 200; tries++)); do
@@ -61,7 +62,9 @@ lab_lock_take() {
 		if flock -n 9; then
 			# it may have been removed between opening and locking
 			[ ! "$1" -ef /dev/fd/9 ] || return 0
-		elif kill -0 "$(cat "$1" 2>/dev/null)" 2>/dev/null; then
+		fi
+		owner=$(cat "$1" 2>/dev/null)
+		if [ "$owner" != "${2:-}" ] && kill -0 "$owner" 2>/dev/null; then
 			return 1
 		fi
 		sleep 0.1 9>&-
