@@ -103,8 +103,9 @@ between() {
 lab_start() {
 	lab_init "t$$" || exit 1
 	rm -f "$test_work/run.log"
-	set -m # else the background would ignore SIGINT for good
-	"$LAB_ROOT/scripts/run" --no-install --quiet --instance "$lab_name" "$@" \
+	set -m # its own process group; and SIGINT works, whatever our own parent ignores
+	env --default-signal=INT,HUP "$LAB_ROOT/scripts/run" --no-install --quiet \
+		--instance "$lab_name" "$@" \
 		>"$test_work/run.log" 2>&1 </dev/null &
 	test_run_pid=$!
 	set +m
