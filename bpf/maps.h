@@ -16,6 +16,7 @@
 #include "maps/layout/device.h"
 #include "maps/layout/endpoint.h"
 #include "maps/layout/flow.h"
+#include "maps/layout/path.h"
 #include "maps/layout/ring.h"
 #include "maps/layout/verdict.h"
 #include "maps/layout/vip.h"
@@ -34,7 +35,7 @@
 	DEFINE_MAP(name, BPF_MAP_TYPE_ARRAY, __u32, value_type, max, BPF_F_MMAPABLE)
 
 DEFINE_MAP(contract, BPF_MAP_TYPE_ARRAY, __u32, struct contract, 1, 0);
-DEFINE_MAP(vips, BPF_MAP_TYPE_HASH, struct vip_key, struct vip, VIPS_MAX, 0);
+DEFINE_MAP(vips, BPF_MAP_TYPE_HASH, struct vip_key, struct vip, 2 * VIPS_MAX, 0);
 DEFINE_MAPPABLE(pools, struct pool, POOLS_MAX);
 DEFINE_MAPPABLE(clusters, struct cluster, CLUSTERS_MAX);
 DEFINE_MAPPABLE(endpoints, struct endpoint, ENDPOINTS_MAX);
@@ -43,6 +44,16 @@ DEFINE_MAPPABLE(health, struct health, ENDPOINTS_MAX);
 DEFINE_MAPPABLE(load, struct load, ENDPOINTS_MAX);
 DEFINE_MAPPABLE(inflight, struct inflight, WORKERS_MAX *ENDPOINTS_MAX);
 DEFINE_MAP(passive, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct passive, ENDPOINTS_MAX, 0);
+DEFINE_MAPPABLE(paths, struct path, ENDPOINTS_MAX);
+DEFINE_MAPPABLE(nexthops, struct nexthop, NEXTHOPS_MAX);
+DEFINE_MAPPABLE(live, struct live, ENDPOINTS_MAX);
+DEFINE_MAPPABLE(opens, struct opens, ENDPOINTS_MAX);
+DEFINE_MAP(cids, BPF_MAP_TYPE_HASH, struct cid_key, struct cid, CIDS_MAX, 0);
+DEFINE_MAPPABLE(flows, struct flow_set, FLOW_SETS_DEFAULT); /* the loader knows better */
+DEFINE_MAP(fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, FRAGMENTS_MAX,
+	   0);
+DEFINE_MAP(nat_clients, BPF_MAP_TYPE_LRU_HASH, struct ip_addr, struct nat_client, NAT_CLIENTS_MAX,
+	   0);
 DEFINE_MAP(nat_fwd, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX, 0);
 DEFINE_MAP(nat_rev, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX, 0);
 DEFINE_MAP(devices, BPF_MAP_TYPE_DEVMAP_HASH, __u32, struct bpf_devmap_val, DEVICES_MAX, 0);
@@ -51,6 +62,8 @@ DEFINE_MAP(listeners, BPF_MAP_TYPE_SOCKMAP, __u32, __u64, LISTENERS_MAX, 0);
 DEFINE_MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct traffic, VERDICT_COUNT, 0);
 DEFINE_MAP(vip_stats, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct traffic, VIPS_MAX, 0);
 DEFINE_MAP(ep_stats, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct traffic, ENDPOINTS_MAX, 0);
+
+DEFINE_MAP(capture, BPF_MAP_TYPE_ARRAY, __u32, struct capture, 1, 0);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

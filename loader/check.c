@@ -21,6 +21,7 @@
 #include "bpf/probe_ext.skel.h"
 #include "loader/device.h"
 #include "loader/objects.h"
+#include "maps/layout/contract.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
@@ -101,7 +102,7 @@ static int extension_probe(void)
 
 static int programs_probe(void)
 {
-	const struct objects_settings settings = {.event_interval = 1, .neighbour_interval = 1};
+	const struct objects_settings settings = {.flow_sets = FLOW_SETS_MIN, .neighbour_interval = 1};
 	struct objects objects;
 	int err = objects_load(NULL, &settings, &objects);
 

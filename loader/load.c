@@ -22,6 +22,12 @@
 #include "userspace/base/file.h"
 #include "userspace/base/log.h"
 
+/* Health probes that take the data path: marks and source ports of theirs, above
+ * NAT's default ports. */
+#define PROBE_MARK 0x51c00000u
+#define PROBE_PORT_LOW 65001
+#define PROBE_PORT_HIGH 65400
+
 static int contract_fill(const struct loader *loader, struct contract *ret_contract)
 {
 	struct contract contract = {
@@ -36,6 +42,13 @@ static int contract_fill(const struct loader *loader, struct contract *ret_contr
 		.workers_max = WORKERS_MAX,
 		.devices_max = DEVICES_MAX,
 		.nat_flows_max = NAT_FLOWS_MAX,
+		.flow_sets = loader->settings.flow_sets,
+		.nat_client_max = loader->nat_client_max,
+		.encap4 = loader->encap4,
+		.encap6 = loader->encap6,
+		.probe_mark = PROBE_MARK,
+		.probe_port_low = PROBE_PORT_LOW,
+		.probe_port_high = PROBE_PORT_HIGH,
 		.snat_port_low = loader->snat_port_low,
 		.snat_port_high = loader->snat_port_high,
 		.snat4 = loader->snat4,

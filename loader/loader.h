@@ -27,7 +27,9 @@ struct loader {
 	struct instance instance;
 	bool json;
 	struct ip_addr snat4, snat6; /* all zero: none */
+	struct ip_addr encap4, encap6; /* outer source of encapsulated packets; all zero: none */
 	uint32_t snat_port_low, snat_port_high;
+	uint32_t nat_client_max; /* NAT flows a client may have, 0: no cap */
 	uint64_t ring_seed;
 	struct objects_settings settings;
 	enum attach_mode mode;

@@ -8,6 +8,8 @@
 
 #include "loader/loader.h"
 #include "maps/layout/contract.h"
+#include "maps/layout/flow.h"
+#include "maps/layout/contract.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
@@ -18,7 +20,6 @@
 #define SNAT_PORT_HIGH 65000
 /* Any number; gateways that agree on it agree on picks. */
 #define RING_SEED 0x5eed5eedu
-#define EVENT_INTERVAL 1000
 #define NEIGHBOUR_INTERVAL 16
 
 static const struct command {
@@ -94,14 +95,42 @@ static int set_ring_seed(void *ctx, const char *value)
 	return err;
 }
 
-static int set_event_interval(void *ctx, const char *value)
+static int set_encap(void *ctx, const char *value)
 {
 	struct loader *loader = ctx;
-	unsigned long interval;
-	int err = options_number("event-interval", value, 0, 0xffffffff, &interval);
+	struct ip_addr addr;
+
+	if (address_parse(value, &addr) < 0 || address_is_zero(&addr))
+		return log_error(-EINVAL, "--encap %s: not an IPv4 or IPv6 address", value);
+	*(address_is_ipv4(&addr) ? &loader->encap4 : &loader->encap6) = addr;
+	return 0;
+}
+
+/* Rounded up to whole sets, a power of two of them. */
+static int set_flows(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long count;
+	uint32_t sets = FLOW_SETS_MIN;
+	int err = options_number("flows", value, 1, (unsigned long)FLOW_SETS_MAX * FLOW_SLOTS,
+				 &count);
+
+	if (err)
+		return err;
+	while ((unsigned long)sets * FLOW_SLOTS < count)
+		sets *= 2;
+	loader->settings.flow_sets = sets;
+	return 0;
+}
+
+static int set_client_max(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long count;
+	int err = options_number("client-max", value, 0, NAT_FLOWS_MAX, &count);
 
 	if (!err)
-		loader->settings.event_interval = (uint32_t)interval;
+		loader->nat_client_max = (uint32_t)count;
 	return err;
 }
 
@@ -126,8 +155,11 @@ static const struct option_row rows[] = {
 	{"snat", 0, "ADDR", "load: source address of NAT, one a family", set_snat},
 	{"snat-ports", 0, "LOW-HIGH", "load: NAT's ports (default 61000-65000)", set_snat_ports},
 	{"ring-seed", 0, "N", "load: seed of picks, the same on all gateways", set_ring_seed},
-	{"event-interval", 0, "N", "load, upgrade: report one of N packets (1000; 0: none)",
-	 set_event_interval},
+	{"encap", 0, "ADDR", "load: source address of IPIP and GUE, one a family", set_encap},
+	{"flows", 0, "N", "load: room for so many encapsulated flows (default a million, 8 MiB)",
+	 set_flows},
+	{"client-max", 0, "N", "load: NAT flows that one client may have (default: no cap)",
+	 set_client_max},
 	{"mode", 0, "MODE", "attach: auto (default), native, tc, clsact or generic", set_mode},
 };
 
@@ -176,7 +208,7 @@ int main(int argc, char **argv)
 		.snat_port_low = SNAT_PORT_LOW,
 		.snat_port_high = SNAT_PORT_HIGH,
 		.ring_seed = RING_SEED,
-		.settings = {.event_interval = EVENT_INTERVAL,
+		.settings = {.flow_sets = FLOW_SETS_DEFAULT,
 			     .neighbour_interval = NEIGHBOUR_INTERVAL},
 	};
 	enum options_verdict verdict;

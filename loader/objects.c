@@ -87,10 +87,7 @@ static int objects_open(struct objects_handle *handle, const struct objects_sett
 	handle->sk = sk_lookup__open();
 	if (!handle->xdp || !handle->tc || !handle->sk)
 		return log_error(-errno, "built-in programs: cannot be read (%s)", strerror(errno));
-	handle->xdp->rodata->event_interval = settings->event_interval;
 	handle->xdp->rodata->neighbour_interval = settings->neighbour_interval;
-	handle->tc->rodata->event_interval = settings->event_interval;
-	handle->sk->rodata->event_interval = settings->event_interval;
 	return 0;
 }
 
@@ -113,6 +110,8 @@ int objects_load(const int *map_fds, const struct objects_settings *settings,
 	err = objects_open(objects.handle, settings);
 	if (!err && map_fds)
 		err = maps_reuse(objects.handle->xdp->obj, map_fds);
+	else if (!err)
+		err = bpf_map__set_max_entries(objects.handle->xdp->maps.flows, settings->flow_sets);
 	if (!err)
 		err = object_load(objects.handle->xdp->obj, "xdp_ingress");
 	if (err)

@@ -35,7 +35,7 @@ const char *program_name(enum program_id id);
 
 /* Fixed at load, so that the verifier removes what is off. */
 struct objects_settings {
-	uint32_t event_interval; /* one of so many packets is reported to `events`, 0: none */
+	uint32_t flow_sets; /* entries of map flows; 0 where maps are given */
 	uint32_t neighbour_interval; /* one of so many new flows begins in TC, 0: none */
 };
 

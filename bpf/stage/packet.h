@@ -37,6 +37,7 @@ struct packet {
 	__u32 generation; /* of the endpoint */
 	__u16 l3_offset; /* from the start of the data: 14, or 0 without Ethernet header */
 	__u16 l4_offset; /* likewise */
+	__u8 why; /* enum why: how the endpoint was found */
 	__u8 tcp_flags; /* TCP_SYN and so on; 0 for UDP */
 	__u8 ttl; /* or hop limit */
 	__u8 tos; /* or traffic class */

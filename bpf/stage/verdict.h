@@ -13,9 +13,6 @@
 #include "bpf/maps.h"
 #include "bpf/stage/packet.h"
 
-/* One of so many packets is reported to `events`; 0: none.  Set at load. */
-const volatile __u32 event_interval = 0;
-
 #define MARK_MAGIC 0x536c5563u
 
 struct mark {
@@ -32,13 +29,23 @@ static __always_inline void traffic_add(struct traffic *traffic, const struct pa
 	traffic->bytes += p->bytes;
 }
 
-static __always_inline void event_report(const struct packet *p, __u32 verdict)
+/* Is this packet to be reported?  Mostly nobody asks. */
+static __always_inline bool capture_wants(const struct capture *asked, const struct packet *p,
+					  __u32 verdict)
 {
-	struct event *event;
+	if (asked->interval > 1 && bpf_get_prandom_u32() % asked->interval)
+		return false;
+	if (asked->vip != VIP_ID_ANY && asked->vip != p->vip)
+		return false;
+	if (asked->verdicts && !(asked->verdicts >> verdict & 1))
+		return false;
+	return bpf_ktime_get_coarse_ns() < asked->until;
+}
 
-	if (event_interval == 0 || bpf_get_prandom_u32() % event_interval)
-		return;
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+static __noinline void event_write(const struct packet *p, __u32 verdict, __u32 interval)
+{
+	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
 	if (!event)
 		return;
 	event->at = bpf_ktime_get_ns();
@@ -48,10 +55,24 @@ static __always_inline void event_report(const struct packet *p, __u32 verdict)
 	event->dst_port = p->key.dst_port;
 	event->proto = p->key.proto;
 	event->verdict = verdict;
-	event->pad = 0;
+	event->why = p->why;
+	event->tcp_flags = p->tcp_flags;
+	event->vip = p->vip;
+	event->frame_bytes = p->frame_bytes;
+	event->snap_bytes = 0;
+	event->interval = interval;
 	event->endpoint = p->endpoint;
 	event->ifindex = p->ifindex;
 	bpf_ringbuf_submit(event, 0);
+}
+
+static __always_inline void event_report(const struct packet *p, __u32 verdict)
+{
+	__u32 zero = 0;
+	const struct capture *asked = bpf_map_lookup_elem(&capture, &zero);
+
+	if (asked && asked->interval && capture_wants(asked, p, verdict))
+		event_write(p, verdict, asked->interval);
 }
 
 static __always_inline void passive_note(const struct packet *p, __u32 verdict)

@@ -30,7 +30,7 @@
 
 static const struct map_spec specs[MAP_ID_COUNT] = {
 	PLAIN(MAP_CONTRACT, BPF_MAP_TYPE_ARRAY, uint32_t, struct contract, 1, BY(MAPS_LOADER)),
-	PLAIN(MAP_VIPS, BPF_MAP_TYPE_HASH, struct vip_key, struct vip, VIPS_MAX,
+	PLAIN(MAP_VIPS, BPF_MAP_TYPE_HASH, struct vip_key, struct vip, 2 * VIPS_MAX,
 	      CONTROLLER_AND_OPERATOR),
 	MAPPED(MAP_POOLS, struct pool, POOLS_MAX, CONTROLLER_AND_OPERATOR, pools),
 	KEPT(MAP_RINGS, BPF_MAP_TYPE_ARRAY_OF_MAPS, uint32_t, POOLS_MAX, CONTROLLER_AND_OPERATOR),
@@ -42,6 +42,17 @@ static const struct map_spec specs[MAP_ID_COUNT] = {
 	MAPPED(MAP_INFLIGHT, struct inflight, WORKERS_MAX *ENDPOINTS_MAX, BY(MAPS_WORKER),
 	       inflight),
 	PLAIN(MAP_PASSIVE, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct passive, ENDPOINTS_MAX, 0),
+	MAPPED(MAP_PATHS, struct path, ENDPOINTS_MAX, BY(MAPS_CONTROLLER), paths),
+	MAPPED(MAP_NEXTHOPS, struct nexthop, NEXTHOPS_MAX, BY(MAPS_CONTROLLER), nexthops),
+	MAPPED(MAP_LIVE, struct live, ENDPOINTS_MAX, BY(MAPS_CONTROLLER), live),
+	MAPPED(MAP_OPENS, struct opens, ENDPOINTS_MAX, 0, opens),
+	PLAIN(MAP_CIDS, BPF_MAP_TYPE_HASH, struct cid_key, struct cid, CIDS_MAX,
+	      CONTROLLER_AND_OPERATOR),
+	MAPPED(MAP_FLOWS, struct flow_set, 0, CONTROLLER_AND_OPERATOR, flows),
+	PLAIN(MAP_FRAGMENTS, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment,
+	      FRAGMENTS_MAX, 0),
+	PLAIN(MAP_NAT_CLIENTS, BPF_MAP_TYPE_LRU_HASH, struct ip_addr, struct nat_client,
+	      NAT_CLIENTS_MAX, 0),
 	PLAIN(MAP_NAT_FWD, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX,
 	      0),
 	PLAIN(MAP_NAT_REV, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX,
@@ -52,10 +63,11 @@ static const struct map_spec specs[MAP_ID_COUNT] = {
 	PLAIN(MAP_VERDICTS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, VERDICT_COUNT, 0),
 	PLAIN(MAP_VIP_STATS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, VIPS_MAX, 0),
 	PLAIN(MAP_EP_STATS, BPF_MAP_TYPE_PERCPU_ARRAY, uint32_t, struct traffic, ENDPOINTS_MAX, 0),
+	PLAIN(MAP_CAPTURE, BPF_MAP_TYPE_ARRAY, uint32_t, struct capture, 1, BY(MAPS_OPERATOR)),
 	/* reading a ring buffer moves its consumer position, which is a write */
 	[MAP_EVENTS] = {.type = BPF_MAP_TYPE_RINGBUF,
 			.entries = EVENTS_BYTES,
-			.writers = BY(MAPS_CONTROLLER) | BY(MAPS_WORKER),
+			.writers = BY(MAPS_OPERATOR),
 			.field = MAP_NOT_MAPPED},
 };
 
@@ -75,11 +87,16 @@ const char *map_name(enum map_id id)
 	return names[id];
 }
 
-size_t map_spec_mapped_bytes(const struct map_spec *spec)
+uint32_t map_spec_entries(const struct map_spec *spec, const struct contract *contract)
+{
+	return spec->entries ? spec->entries : contract->flow_sets;
+}
+
+size_t map_spec_mapped_bytes(const struct map_spec *spec, const struct contract *contract)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	/* the kernel lays elements out in steps of 8 bytes; our sizes are multiples */
-	size_t bytes = (size_t)spec->entries * spec->value_size;
+	size_t bytes = (size_t)map_spec_entries(spec, contract) * spec->value_size;
 
 	return (bytes + page - 1) / page * page;
 }

@@ -19,7 +19,7 @@ struct map_spec {
 	uint32_t type; /* BPF_MAP_TYPE_... */
 	uint32_t key_size;
 	uint32_t value_size;
-	uint32_t entries;
+	uint32_t entries; /* 0: as contract.flow_sets says */
 	bool btf; /* its kind can carry BTF, so it must */
 	unsigned writers; /* bit (1 << enum maps_role) */
 	size_t field; /* offset in struct maps of the pointer to its mapping */
@@ -30,8 +30,10 @@ const struct map_spec *map_spec_of(enum map_id id);
 /* The name of its pin, as in MAP_LIST. */
 const char *map_name(enum map_id id);
 
+/* Entries of the map under this contract. */
+uint32_t map_spec_entries(const struct map_spec *spec, const struct contract *contract);
 /* Bytes of a mappable array: what mmap() is given. */
-size_t map_spec_mapped_bytes(const struct map_spec *spec);
+size_t map_spec_mapped_bytes(const struct map_spec *spec, const struct contract *contract);
 
 static inline bool map_spec_writable(const struct map_spec *spec, enum maps_role role)
 {

@@ -18,6 +18,7 @@
 #include "maps/layout/endpoint.h"
 #include "maps/layout/flow.h"
 #include "maps/layout/maps.h"
+#include "maps/layout/path.h"
 #include "maps/layout/ring.h"
 #include "maps/layout/types.h"
 #include "maps/layout/verdict.h"
@@ -27,9 +28,11 @@ struct instance;
 
 enum maps_role {
 	MAPS_READ, /* every mapping read-only */
-	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings */
+	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings, cids,
+			  * paths, nexthops, live, flows */
 	MAPS_WORKER, /* may write inflight and listeners */
-	MAPS_OPERATOR, /* may write admin; vips, pools, endpoints, rings of the operator's */
+	MAPS_OPERATOR, /* may write admin, capture; vips, pools, endpoints, rings, cids of the
+			* operator's; flows */
 	MAPS_LOADER, /* may write contract and devices */
 };
 
@@ -46,6 +49,11 @@ struct maps {
 	struct health *health; /* ENDPOINTS_MAX */
 	struct load *load; /* ENDPOINTS_MAX */
 	struct inflight *inflight; /* WORKERS_MAX * ENDPOINTS_MAX */
+	struct path *paths; /* ENDPOINTS_MAX */
+	struct nexthop *nexthops; /* NEXTHOPS_MAX */
+	struct live *live; /* ENDPOINTS_MAX */
+	struct opens *opens; /* ENDPOINTS_MAX */
+	struct flow_set *flows; /* contract.flow_sets */
 	struct ring_btf { /* describes the inner arrays of rings; fd -1: may not write them */
 		int fd;
 		uint32_t key_type, value_type;
@@ -71,7 +79,8 @@ int vips_lookup(const struct maps *maps, const struct vip_key *key, struct vip *
 /* -E2BIG: VIPS_MAX are there */
 int vips_put(const struct maps *maps, const struct vip_key *key, const struct vip *vip);
 int vips_remove(const struct maps *maps, const struct vip_key *key);
-/* Calls `each` for every VIP; stops at and returns its first non-zero value. */
+/* Calls `each` for every VIP (not for addresses, which put and remove keep by
+ * themselves); stops at and returns its first non-zero value. */
 int vips_each(const struct maps *maps,
 	      int (*each)(void *ctx, const struct vip_key *key, const struct vip *vip), void *ctx);
 
@@ -83,7 +92,28 @@ int rings_remove(const struct maps *maps, uint32_t pool);
 int rings_get(const struct maps *maps, uint32_t pool, struct ring_slot **ret_slots,
 	      uint32_t *ret_size);
 
-/* ---- flows ---- */
+/* ---- cids ---- */
+int cids_put(const struct maps *maps, const struct cid_key *key, const struct cid *cid);
+/* -ENOENT: not there. */
+int cids_remove(const struct maps *maps, const struct cid_key *key);
+int cids_each(const struct maps *maps,
+	      int (*each)(void *ctx, const struct cid_key *key, const struct cid *cid), void *ctx);
+
+/* ---- capture ---- */
+/* -EPERM unless the role is MAPS_OPERATOR. */
+int capture_put(const struct maps *maps, const struct capture *capture);
+int capture_get(const struct maps *maps, struct capture *ret_capture);
+
+/* ---- the flow table (encapsulated flows), read and swept by mapping ---- */
+/* Is the flow in this slot alive at tick `now` (clock_tick())? */
+bool flow_slot_is_live(const struct flow_slot *slot, uint32_t now);
+/* Adds live flows to counts[endpoint id], ENDPOINTS_MAX of them. */
+void flow_table_count(const struct maps *maps, uint32_t now, uint32_t *counts);
+/* Empties the slots of an endpoint whose id is to mean another one.  Returns how
+ * many were live.  The role must be MAPS_CONTROLLER or MAPS_OPERATOR. */
+uint32_t flow_table_forget(const struct maps *maps, uint32_t endpoint, uint32_t now);
+
+/* ---- flows through NAT ---- */
 /* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
  * it.  -ENOENT: no such flow. */
 int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,

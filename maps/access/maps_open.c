@@ -93,6 +93,10 @@ static int contract_read(const struct instance *instance, int fd, struct contrac
 			"speaks version %u; use the programs of one release, or unload and "
 			"load again",
 			instance->pin_dir, contract->version, CONTRACT_VERSION);
+	if (contract->flow_sets < FLOW_SETS_MIN || contract->flow_sets > FLOW_SETS_MAX ||
+	    contract->flow_sets & (contract->flow_sets - 1))
+		return log_error(-EPROTO, "%s/contract: %u flow sets make no table; load again",
+				 instance->pin_dir, contract->flow_sets);
 	*ret_contract = *contract;
 	return 0;
 }
@@ -108,8 +112,8 @@ static int shape_refuse(const struct instance *instance, enum map_id id, const c
 		(unsigned long long)wanted, CONTRACT_VERSION);
 }
 
-static int shape_check(const struct instance *instance, enum map_id id,
-		       const struct bpf_map_info *info)
+static int shape_check(const struct instance *instance, const struct contract *contract,
+		       enum map_id id, const struct bpf_map_info *info)
 {
 	const struct map_spec *spec = map_spec_of(id);
 	bool mapped = spec->field != MAP_NOT_MAPPED;
@@ -122,9 +126,9 @@ static int shape_check(const struct instance *instance, enum map_id id,
 	if (info->value_size != spec->value_size)
 		return shape_refuse(instance, id, "the value size", info->value_size,
 				    spec->value_size);
-	if (info->max_entries != spec->entries)
+	if (info->max_entries != map_spec_entries(spec, contract))
 		return shape_refuse(instance, id, "the number of entries", info->max_entries,
-				    spec->entries);
+				    map_spec_entries(spec, contract));
 	if (mapped && !(info->map_flags & BPF_F_MMAPABLE))
 		return shape_refuse(instance, id, "the flag BPF_F_MMAPABLE", 0, 1);
 	if (spec->btf && !info->btf_id)
@@ -154,7 +158,7 @@ static int map_array(const struct instance *instance, struct maps *maps, enum ma
 	err = pin_open(instance, id, true, &fd);
 	if (err)
 		return err;
-	mapping = mmap(NULL, map_spec_mapped_bytes(spec), prot, MAP_SHARED, fd, 0);
+	mapping = mmap(NULL, map_spec_mapped_bytes(spec, &maps->contract), prot, MAP_SHARED, fd, 0);
 	if (mapping == MAP_FAILED)
 		return log_error(-errno, "%s/%s: cannot map it into memory (%s)", instance->pin_dir,
 				 map_name(id), strerror(errno));
@@ -176,7 +180,7 @@ static int map_open(const struct instance *instance, struct maps *maps, enum map
 	err = map_info(instance, id, maps->fds[id], &info);
 	if (err)
 		return err;
-	err = shape_check(instance, id, &info);
+	err = shape_check(instance, &maps->contract, id, &info);
 	if (err)
 		return err;
 	return map_spec_of(id)->field == MAP_NOT_MAPPED ? 0 : map_array(instance, maps, id);
@@ -200,7 +204,7 @@ static int ring_btf_load(struct ring_btf *ret_ring_btf)
 	btf__add_field(btf, NULL, either + 2, 32, 0);
 	btf__add_union(btf, NULL, 4);
 	btf__add_field(btf, "previous", u32, 0, 0);
-	btf__add_field(btf, "version", u32, 0, 0);
+	btf__add_field(btf, "swapped_at", u32, 0, 0);
 	err = btf__load_into_kernel(btf);
 	if (!err) {
 		ret_ring_btf->fd = fcntl(btf__fd(btf), F_DUPFD_CLOEXEC, 3);
@@ -268,7 +272,8 @@ void maps_close(struct maps *maps)
 		const struct map_spec *spec = map_spec_of((enum map_id)id);
 
 		if (spec->field != MAP_NOT_MAPPED && *mapping_of(maps, spec))
-			munmap(*mapping_of(maps, spec), map_spec_mapped_bytes(spec));
+			munmap(*mapping_of(maps, spec),
+			       map_spec_mapped_bytes(spec, &maps->contract));
 		closep(&maps->fds[id]);
 	}
 	closep(&maps->ring_btf.fd);

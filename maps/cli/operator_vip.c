@@ -319,7 +319,7 @@ static int ring_swap(const struct maps *maps, uint32_t pool, const struct member
 	if (err && err != -ENOENT)
 		return log_error(err, "rings: cannot read the ring of pool %u (%s)", pool,
 				 strerror(-err));
-	err = ring_build(members->all, members->count, maps->contract.ring_seed, before, &after,
+	err = ring_build(members->all, members->count, maps->contract.ring_seed, before, clock_tick(), &after,
 			 &size);
 	if (!err)
 		err = rings_put(maps, pool, after, size);

@@ -12,7 +12,7 @@ static const struct column columns[] = {
 	{"pool", COLUMN_TEXT, .identity = true, .about = "whose ring"},
 	{"id", COLUMN_NUMBER, .about = "of the pool"},
 	{"rows", COLUMN_NUMBER, .about = "size of the ring, a prime"},
-	{"version", COLUMN_NUMBER, .about = "counts swaps"},
+	{"swapped_at", COLUMN_NUMBER, .about = "tick (1.07 s) of the last swap; 0: never"},
 	{"endpoints", COLUMN_NUMBER, .about = "that have rows"},
 	{"fewest", COLUMN_NUMBER, .about = "rows of the endpoint with the fewest"},
 	{"most", COLUMN_NUMBER, .about = "rows of the endpoint with the most"},
@@ -73,7 +73,7 @@ static int row_push(const struct maps *maps, uint32_t pool, struct table *table)
 	view_push_pool(table, maps, pool);
 	table_push_number(table, pool);
 	table_push_number(table, size);
-	table_push_number(table, slots[0].version);
+	table_push_number(table, slots[0].swapped_at);
 	table_push_number(table, shares.endpoints);
 	table_push_number(table, shares.fewest);
 	table_push_number(table, shares.most);

@@ -130,6 +130,28 @@ struct load {
 };
 _Static_assert(sizeof(struct load) == 40, "load is a wire format");
 
+/* Map `live`: array, ENDPOINTS_MAX, mappable.  Writer: controller, every sweep of
+ * `flows` and `nat_fwd`.  Readers: XDP and TC (pick least), CLI.  Load of an
+ * endpoint = flows + opens[id].count - opened + cost, times 100 / weight. */
+struct live {
+	__u32 generation; /* of the endpoint; else void */
+	__u32 flows; /* live ones at counted_at */
+	__u32 opened; /* opens[id].count at counted_at */
+	__u32 cost; /* what the servers report, in flows: running + waiting requests */
+	__u32 weight; /* percent, 1 .. 10000; 0 means 100 */
+	__u32 pad;
+	__u64 counted_at; /* CLOCK_REALTIME, ns */
+};
+_Static_assert(sizeof(struct live) == 32, "live is a wire format");
+
+/* Map `opens`: array, ENDPOINTS_MAX, mappable.  Writer: XDP and TC, atomically.
+ * Flows of VIPs with pick least that were given to the endpoint, ever (wraps). */
+struct opens {
+	__u32 count;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct opens) == 8, "opens is a wire format");
+
 /* Map `inflight`: array, WORKERS_MAX * ENDPOINTS_MAX, mappable.  Index: worker
  * row * ENDPOINTS_MAX + endpoint.  Writer: each proxy worker its own row; the
  * parent zeroes the row of a dead one.  Readers: proxy, controller, CLI (sum

@@ -18,6 +18,14 @@
 	X(MAP_LOAD, "load")                                                                        \
 	X(MAP_INFLIGHT, "inflight")                                                                \
 	X(MAP_PASSIVE, "passive")                                                                  \
+	X(MAP_PATHS, "paths")                                                                      \
+	X(MAP_NEXTHOPS, "nexthops")                                                                \
+	X(MAP_LIVE, "live")                                                                        \
+	X(MAP_OPENS, "opens")                                                                      \
+	X(MAP_CIDS, "cids")                                                                        \
+	X(MAP_FLOWS, "flows")                                                                      \
+	X(MAP_FRAGMENTS, "fragments")                                                              \
+	X(MAP_NAT_CLIENTS, "nat_clients")                                                          \
 	X(MAP_NAT_FWD, "nat_fwd")                                                                  \
 	X(MAP_NAT_REV, "nat_rev")                                                                  \
 	X(MAP_DEVICES, "devices")                                                                  \
@@ -25,6 +33,7 @@
 	X(MAP_VERDICTS, "verdicts")                                                                \
 	X(MAP_VIP_STATS, "vip_stats")                                                              \
 	X(MAP_EP_STATS, "ep_stats")                                                                \
+	X(MAP_CAPTURE, "capture")                                                                  \
 	X(MAP_EVENTS, "events")
 
 enum map_id {

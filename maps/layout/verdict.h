@@ -26,6 +26,11 @@
 	X(VERDICT_TO_TC, "to_tc", "left to the TC program", 0)                                     \
 	X(VERDICT_LATER_FRAGMENT, "later_fragment", "an IP fragment without ports: passed", 0)     \
 	X(VERDICT_FRAGMENT, "fragment", "first IP fragment of an L4 flow", 1)                      \
+	X(VERDICT_FRAGMENT_UNKNOWN, "fragment_unknown",                                            \
+	  "a later IP fragment to a VIP whose first one has not been seen", 1)                     \
+	X(VERDICT_ECHO_REPLY, "echo_reply", "an ICMP echo request to a VIP, answered", 0)          \
+	X(VERDICT_ICMP_UNKNOWN, "icmp_unknown",                                                    \
+	  "an ICMP error to a VIP that quotes no flow we could place", 1)                          \
 	X(VERDICT_MALFORMED, "malformed", "headers are cut short or lie", 1)                       \
 	X(VERDICT_UNSUPPORTED, "unsupported",                                                      \
 	  "IP options or extension headers not handled on an L4 VIP", 1)                           \
@@ -42,7 +47,15 @@
 	X(VERDICT_TTL, "ttl", "TTL or hop limit used up", 1)                                       \
 	X(VERDICT_NO_ROUTE, "no_route", "the kernel has no route to the next hop", 1)              \
 	X(VERDICT_FORWARDING_OFF, "forwarding_off",                                                \
-	  "the kernel does not forward: net.ipv4.ip_forward or its IPv6 twin is 0", 1)
+	  "the kernel does not forward: net.ipv4.ip_forward or its IPv6 twin is 0", 1)             \
+	X(VERDICT_TOO_BIG_TOLD, "too_big_told",                                                    \
+	  "larger than the way to the endpoint carries: answered with ICMP too big", 0)            \
+	X(VERDICT_ENDPOINT_DOWN, "endpoint_down", "mid-flow, and the flow's endpoint is out", 1)   \
+	X(VERDICT_ENDPOINT_RESET, "endpoint_reset",                                                \
+	  "mid-flow, and the flow's endpoint is out: answered with a reset", 0)                    \
+	X(VERDICT_CLIENT_CAP, "client_cap", "the client has all NAT flows it may have", 1)         \
+	X(VERDICT_PROBE_SENT, "probe_sent", "a health probe, sent the way of traffic", 0)          \
+	X(VERDICT_PROBE_RETURNED, "probe_returned", "the answer to a health probe: passed", 0)
 
 enum verdict {
 #define X(id, name, text, drop) id,
@@ -57,7 +70,61 @@ struct traffic {
 };
 _Static_assert(sizeof(struct traffic) == 16, "traffic is a wire format");
 
+/* Why the packet went where it went: how its endpoint was found. */
+#define WHY_LIST(X)                                                                                \
+	X(WHY_NONE, "none", "no endpoint was looked for")                                          \
+	X(WHY_HIT, "hit", "the flow table knows the flow")                                         \
+	X(WHY_NAT, "nat", "the NAT table knows the flow")                                          \
+	X(WHY_RING, "ring", "the row of the pool's Maglev ring")                                   \
+	X(WHY_RING_NEXT, "ring_next", "another row: the endpoint of the first takes no flows")     \
+	X(WHY_PREVIOUS, "previous", "the row's endpoint before the last swap")                     \
+	X(WHY_LEAST, "least", "the less loaded of two rows")                                       \
+	X(WHY_CID, "cid", "the server id in the QUIC connection id")                               \
+	X(WHY_DOWN, "down", "the flow's endpoint is out")                                          \
+	X(WHY_MOVED, "moved", "the flow's endpoint is out: a new one from the ring")               \
+	X(WHY_FULL, "full", "from the ring, and the flow table had no room to remember it")        \
+	X(WHY_ICMP, "icmp", "the flow that an ICMP error quotes")                                  \
+	X(WHY_FRAGMENT, "fragment", "where the first fragment went")                               \
+	X(WHY_PROBE, "probe", "a health probe names its endpoint")
+
+enum why {
+#define X(id, name, text) id,
+	WHY_LIST(X)
+#undef X
+		WHY_COUNT
+};
+
+/* Map `capture`: array, 1 entry.  Writer: CLI (sluicectl capture).  Readers:
+ * XDP, TC.  What is reported to `events`; nothing while interval is 0. */
+struct capture {
+	__u32 interval; /* one of so many packets; 0: none */
+	__u32 vip; /* id, or VIP_ID_ANY */
+	__u64 verdicts; /* bit (1 << enum verdict); 0: all */
+	__u64 until; /* bpf_ktime_get_coarse_ns: then it is over, whoever asked has died */
+};
+_Static_assert(sizeof(struct capture) == 24, "capture is a wire format");
+#define VIP_ID_ANY 0xffffffffu
+
+/* What XDP and TC write over struct explain_ask when asked to explain: the
+ * packet is judged, nothing is stored, counted or sent.  Metadata in front of
+ * the frame, which no packet from a wire has. */
+#define EXPLAIN_MAGIC 0x536c4578u
+struct explain {
+	__u32 magic; /* in: EXPLAIN_MAGIC */
+	__u32 secret; /* in: lower half of contract.hash_secret; out: ring row or flow set */
+	__u32 vip; /* out: id or 0xffffffff */
+	__u32 endpoint; /* out: id or ENDPOINT_NONE */
+	__u32 nexthop; /* out: id or NEXTHOP_NONE */
+	__u8 verdict; /* out */
+	__u8 why; /* out */
+	__u8 state; /* out: enum slot_state or flow_state of the flow, before this packet */
+	__u8 way; /* out: enum endpoint_way */
+	__u64 pad;
+};
+_Static_assert(sizeof(struct explain) == 32, "explain fits into metadata");
+
 /* One sampled record of map `events`. */
+#define EVENT_SNAP_BYTES 128
 struct event {
 	__u64 at; /* bpf_ktime_get_ns */
 	struct ip_addr src;
@@ -66,10 +133,16 @@ struct event {
 	__be16 dst_port;
 	__u8 proto;
 	__u8 verdict; /* enum verdict */
-	__u16 pad;
+	__u8 why; /* enum why */
+	__u8 tcp_flags;
 	__u32 endpoint; /* id or ENDPOINT_NONE */
 	__u32 ifindex; /* in the gateway's namespace */
+	__u32 vip; /* id or 0xffffffff */
+	__u32 frame_bytes; /* of the whole frame */
+	__u32 snap_bytes; /* of it in `snap` */
+	__u32 interval; /* this record stands for so many packets */
+	__u8 snap[EVENT_SNAP_BYTES]; /* from the Ethernet header on, as it arrived */
 };
-_Static_assert(sizeof(struct event) == 56, "event is a wire format");
+_Static_assert(sizeof(struct event) == 200, "event is a wire format");
 
 #endif

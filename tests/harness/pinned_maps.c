@@ -88,7 +88,7 @@ static int map_make(enum map_id id, const struct map_spec *spec, int *ret_fd)
 			return -errno;
 	}
 	fd = bpf_map_create(spec->type, map_name(id), spec->key_size, spec->value_size,
-			    spec->entries, &options);
+			    spec->entries ? spec->entries : FLOW_SETS_MIN, &options);
 	btf__free(btf);
 	if (fd < 0)
 		return fd;
@@ -110,6 +110,7 @@ static int contract_fill(int fd, const struct pinned_maps_wrong *wrong, uint32_t
 		.workers_max = WORKERS_MAX,
 		.devices_max = DEVICES_MAX,
 		.nat_flows_max = NAT_FLOWS_MAX,
+		.flow_sets = FLOW_SETS_MIN,
 		.snat_port_low = 61000,
 		.snat_port_high = 65000,
 		.ring_seed = 1,

@@ -96,7 +96,7 @@ static void bench_init(struct bench *bench)
 	loader->snat_port_low = BENCH_SNAT_LOW;
 	loader->snat_port_high = BENCH_SNAT_HIGH;
 	loader->ring_seed = 1;
-	loader->settings.event_interval = 1;
+	loader->settings.flow_sets = FLOW_SETS_MIN;
 	address_parse("10.2.0.1", &loader->snat4);
 	address_parse("fd00:2::1", &loader->snat6);
 	bench->client_ifindex = if_nametoindex("cl");

@@ -123,7 +123,18 @@ static void rows_fill(struct turn *turns, size_t count, struct ring_slot *rows, 
 	}
 }
 
-static struct ring_slot *slots_new(uint32_t size, const struct ring_slot *before)
+/* Within the grace after a swap the older endpoint is the one that packets without
+ * a flow belong to: flows of the newer one are in the flow table. */
+static uint32_t row_previous(const struct ring_slot *before, uint32_t row, uint32_t tick)
+{
+	bool in_grace = before[0].swapped_at && tick - before[0].swapped_at < RING_GRACE_TICKS;
+
+	if (in_grace && before[row].previous != ENDPOINT_NONE)
+		return before[row].previous;
+	return before[row].endpoint;
+}
+
+static struct ring_slot *slots_new(uint32_t size, const struct ring_slot *before, uint32_t tick)
 {
 	struct ring_slot *slots = calloc((size_t)size + 1, sizeof(*slots));
 	bool same_size = before && before[0].size == size;
@@ -131,16 +142,17 @@ static struct ring_slot *slots_new(uint32_t size, const struct ring_slot *before
 	if (!slots)
 		return NULL;
 	slots[0].size = size;
-	slots[0].version = before ? before[0].version + 1 : 1;
+	slots[0].swapped_at = before ? tick : 0;
 	for (uint32_t row = 1; row <= size; row++) {
 		slots[row].endpoint = ENDPOINT_NONE;
-		slots[row].previous = same_size ? before[row].endpoint : ENDPOINT_NONE;
+		slots[row].previous = same_size ? row_previous(before, row, tick) : ENDPOINT_NONE;
 	}
 	return slots;
 }
 
 int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
-	       const struct ring_slot *before, struct ring_slot **ret_slots, uint32_t *ret_size)
+	       const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots,
+	       uint32_t *ret_size)
 {
 	_cleanup_free_ struct turn *turns = NULL;
 	struct ring_slot *slots;
@@ -158,7 +170,7 @@ int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
 	if (err)
 		return err;
 	size = ring_size_for(turn_count);
-	slots = slots_new(size, before);
+	slots = slots_new(size, before, tick);
 	if (!slots)
 		return -ENOMEM;
 	if (turn_count)

@@ -30,13 +30,14 @@ uint32_t ring_size_for(size_t member_count);
  * is ENDPOINT_NONE.
  *
  * `before` is the ring it replaces (header first) or NULL: its rows become the
- * `previous` of the new ones, and the version goes up by one.  Rows of a ring of
- * another size stand for other flows, so then `previous` is ENDPOINT_NONE.
+ * `previous` of the new ones, and `tick` (clock_tick()) when it was swapped.  Rows of
+ * a ring of another size stand for other flows, so then `previous` is ENDPOINT_NONE.
  *
  * -EINVAL: a weight above RING_WEIGHT_MAX, or ENDPOINT_NONE as an id; -E2BIG: more members than
  * ENDPOINTS_MAX; -ENOMEM. */
 int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
-	       const struct ring_slot *before, struct ring_slot **ret_slots, uint32_t *ret_size);
+	       const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots,
+	       uint32_t *ret_size);
 
 /* Do both send every flow to the same endpoint?  Then there is nothing to swap. */
 bool ring_rows_equal(const struct ring_slot *a, const struct ring_slot *b);

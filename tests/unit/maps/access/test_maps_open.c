@@ -73,7 +73,7 @@ static void another_version_is_refused_with_both_versions(void **state)
 {
 	(void)state;
 	refused(&(struct pinned_maps_wrong){.version = 4711}, -EPROTO,
-		WORDS("unit-maps-open/contract", "version 4711", "version 1"));
+		WORDS("unit-maps-open/contract", "version 4711", "version 2"));
 }
 
 static void another_version_is_named_even_if_the_contract_has_grown(void **state)
@@ -81,8 +81,8 @@ static void another_version_is_named_even_if_the_contract_has_grown(void **state
 	(void)state;
 	refused(&(struct pinned_maps_wrong){.id = MAP_CONTRACT,
 					    .value_size_more = 16,
-					    .version = 2},
-		-EPROTO, WORDS("version 2", "version 1"));
+					    .version = 4712},
+		-EPROTO, WORDS("version 4712", "version 2"));
 }
 
 static void a_contract_that_was_not_filled_is_refused(void **state)
@@ -103,7 +103,7 @@ static void another_number_of_entries_is_refused_by_the_maps_name(void **state)
 {
 	(void)state;
 	refused(&(struct pinned_maps_wrong){.id = MAP_VIPS, .entries_more = 1}, -EPROTO,
-		WORDS("unit-maps-open/vips", "entries is 4097", "wants 4096"));
+		WORDS("unit-maps-open/vips", "entries is 8193", "wants 8192"));
 }
 
 static void a_map_without_btf_is_refused_by_name(void **state)
@@ -173,8 +173,10 @@ static void a_walk_sees_every_vip_of_a_full_map_once(void **state)
 		key.addr.words[3] = vip.id;
 		assert_int_equal(vips_put(maps, &key, &vip), 0);
 	}
-	key.addr.words[3] = vip.id;
-	assert_int_equal(vips_put(maps, &key, &vip), -E2BIG);
+	vip.mode = VIP_MODE_L4; /* these have addresses too, which are not told */
+	vip.id = 0;
+	key.addr.words[3] = 0;
+	assert_int_equal(vips_put(maps, &key, &vip), 0);
 	assert_int_equal(vips_each(maps, vip_count, seen), 0);
 	for (int id = 0; id < VIPS_MAX; id++)
 		assert_int_equal(seen[id], 1);
@@ -193,7 +195,7 @@ static void rings_of_other_sizes_replace_each_other(void **state)
 		_cleanup_free_ struct ring_slot *got = NULL;
 		uint32_t size;
 
-		slots[0] = (struct ring_slot){.size = sizes[i], .version = (uint32_t)i};
+		slots[0] = (struct ring_slot){.size = sizes[i], .swapped_at = (uint32_t)i};
 		for (uint32_t row = 1; row <= sizes[i]; row++)
 			slots[row] = (struct ring_slot){.endpoint = row + (uint32_t)i,
 							.previous = ENDPOINT_NONE};

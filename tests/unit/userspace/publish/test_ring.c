@@ -31,13 +31,15 @@ static void members_set(size_t count)
 	}
 }
 
+static uint32_t tick = 1000; /* of the next ring */
+
 static struct ring_slot *build(const struct ring_member *from, size_t count,
 			       const struct ring_slot *before)
 {
 	struct ring_slot *slots;
 	uint32_t size;
 
-	assert_int_equal(ring_build(from, count, SEED, before, &slots, &size), 0);
+	assert_int_equal(ring_build(from, count, SEED, before, tick, &slots, &size), 0);
 	assert_int_equal(slots[0].size, size);
 	return slots;
 }
@@ -134,7 +136,7 @@ static void another_seed_gives_other_rows(void **state)
 	(void)state;
 	members_set(10);
 	one = build(members, 10, NULL);
-	assert_int_equal(ring_build(members, 10, SEED + 1, NULL, &other, &size), 0);
+	assert_int_equal(ring_build(members, 10, SEED + 1, NULL, 0, &other, &size), 0);
 	assert_false(ring_rows_equal(one, other));
 	assert_in_range(rows_different(one, other), size * 8 / 10, size);
 }
@@ -179,17 +181,37 @@ static void the_ring_before_is_kept_in_the_rows(void **state)
 	(void)state;
 	members_set(41);
 	before = build(members, 9, NULL);
-	assert_int_equal(before[0].version, 1);
+	assert_int_equal(before[0].swapped_at, 0);
 	assert_int_equal(before[1].previous, ENDPOINT_NONE);
 	after = build(members + 1, 8, before);
-	assert_int_equal(after[0].version, 2);
+	assert_int_equal(after[0].swapped_at, tick);
 	for (uint32_t row = 1; row <= after[0].size; row++)
 		assert_int_equal(after[row].previous, before[row].endpoint);
 	larger = build(members, 41, after);
-	assert_int_equal(larger[0].version, 3);
+	assert_int_equal(larger[0].swapped_at, tick);
 	for (uint32_t row = 1; row <= larger[0].size; row++)
 		assert_int_equal(larger[row].previous, ENDPOINT_NONE);
 	assert_false(ring_rows_equal(after, larger));
+}
+
+static void a_second_swap_within_the_grace_keeps_the_older_endpoints(void **state)
+{
+	_cleanup_free_ struct ring_slot *first = NULL, *second = NULL, *soon = NULL, *late = NULL;
+	uint32_t began = tick;
+
+	(void)state;
+	members_set(9);
+	first = build(members, 9, NULL);
+	second = build(members + 1, 8, first);
+	tick = began + RING_GRACE_TICKS - 1;
+	soon = build(members + 2, 7, second);
+	tick = began + RING_GRACE_TICKS;
+	late = build(members + 2, 7, second);
+	tick = began;
+	for (uint32_t row = 1; row <= soon[0].size; row++) {
+		assert_int_equal(soon[row].previous, first[row].endpoint);
+		assert_int_equal(late[row].previous, second[row].endpoint);
+	}
 }
 
 static void a_ring_of_nobody_is_full_of_none(void **state)
@@ -226,11 +248,11 @@ static void senseless_members_are_refused(void **state)
 	(void)state;
 	members_set(2);
 	members[1].weight = RING_WEIGHT_MAX + 1;
-	assert_int_equal(ring_build(members, 2, SEED, NULL, &slots, &size), -EINVAL);
+	assert_int_equal(ring_build(members, 2, SEED, NULL, 0, &slots, &size), -EINVAL);
 	members[1].weight = RING_WEIGHT_MAX;
 	members[1].endpoint = ENDPOINT_NONE;
-	assert_int_equal(ring_build(members, 2, SEED, NULL, &slots, &size), -EINVAL);
-	assert_int_equal(ring_build(members, ENDPOINTS_MAX + 1, SEED, NULL, &slots, &size), -E2BIG);
+	assert_int_equal(ring_build(members, 2, SEED, NULL, 0, &slots, &size), -EINVAL);
+	assert_int_equal(ring_build(members, ENDPOINTS_MAX + 1, SEED, NULL, 0, &slots, &size), -E2BIG);
 	assert_null(slots);
 }
 
@@ -245,6 +267,7 @@ int main(void)
 		cmocka_unit_test(rows_are_the_same_in_every_build),
 		cmocka_unit_test(removing_one_of_forty_moves_hardly_anyone_else),
 		cmocka_unit_test(the_ring_before_is_kept_in_the_rows),
+		cmocka_unit_test(a_second_swap_within_the_grace_keeps_the_older_endpoints),
 		cmocka_unit_test(a_ring_of_nobody_is_full_of_none),
 		cmocka_unit_test(the_same_address_twice_still_ends),
 		cmocka_unit_test(senseless_members_are_refused),
