@@ -26,6 +26,6 @@ rm -f "$lab_dir/controller.hold"
 check "a new controller answers" wait_for 10 lab_in gw curl -sf -o /dev/null http://127.0.0.1:9465/metrics
 sleep 1
 check "the new controller has adopted ids and health as they were" equals "$(endpoints)" "$before"
-traffic_stop
+traffic_stop 20
 check "no request failed meanwhile" traffic_was_good 20
 test_end

@@ -26,7 +26,7 @@ for i in 1 2 3; do
 	check "upgrade $i succeeds" lab_loader upgrade
 	sleep 0.5
 done
-traffic_stop
+traffic_stop 20
 kill $l4
 wait $l4 2>/dev/null
 check "every request to the L7 VIP was answered" traffic_was_good 20

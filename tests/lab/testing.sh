@@ -179,7 +179,13 @@ traffic_start() {
 	undo kill $traffic_pid
 }
 
+traffic_counts() {
+	[ "$(grep -c . "$test_work/traffic.log")" -ge "$1" ]
+}
+
+# traffic_stop [COUNT]: once so many requests have been sent, or half a minute is over
 traffic_stop() {
+	wait_for 30 traffic_counts "${1:-0}"
 	kill "$traffic_pid" 2>/dev/null
 	wait "$traffic_pid" 2>/dev/null
 	return 0
