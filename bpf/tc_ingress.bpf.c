@@ -55,10 +55,13 @@ static __always_inline bool ethernet_is_missing(struct __sk_buff *skb)
 	return (void *)(eth + 1) <= (void *)(long)skb->data_end && eth->h_proto != skb->protocol;
 }
 
-static __always_inline int parse_skb(struct __sk_buff *skb, struct packet *p)
+/* Global: the verifier checks it once, whatever ways there are through it. */
+__noinline int parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 wanted = skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX;
 
+	if (!p)
+		return VERDICT_NOT_IP;
 	if (skb->vlan_present) /* the tag is not in the frame: a VLAN device's packet */
 		return VERDICT_NOT_IP;
 	/* failure shows as short headers */

@@ -110,11 +110,14 @@ static __always_inline int send(struct xdp_md *ctx, const struct packet *p, __u3
 	return bpf_redirect_map(&devices, ifindex, XDP_DROP);
 }
 
-static __always_inline int parse_frame(struct xdp_md *ctx, struct packet *p)
+/* Global: the verifier checks it once, whatever ways there are through it. */
+__noinline int parse_frame(struct xdp_md *ctx, struct packet *p)
 {
 	struct ethhdr *eth = xdp_data(ctx);
 	int stage;
 
+	if (!p)
+		return VERDICT_NOT_IP;
 	if ((void *)(eth + 1) > xdp_end(ctx))
 		return VERDICT_NOT_IP;
 	stage = parse_packet(p, eth->h_proto, ETH_HLEN, xdp_data(ctx), xdp_end(ctx));

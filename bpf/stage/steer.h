@@ -110,9 +110,9 @@ static __always_inline void opens_count(const struct packet *p)
 		__sync_fetch_and_add(&opens_->count, 1);
 }
 
-/* A flow that no table knows. */
+/* A flow that no table knows, or whose endpoint is out (index: its slot). */
 __noinline int steer_new(struct packet *p, struct flow_set *set, const struct contract *c,
-			 __u32 tick)
+			 __u32 tick, int index)
 {
 	bool was_known;
 	int stage;
@@ -138,7 +138,7 @@ __noinline int steer_new(struct packet *p, struct flow_set *set, const struct co
 		return STAGE_NEXT;
 	if (packet_is_syn(p) && p->is_stable && !was_known)
 		return STAGE_NEXT;
-	if (!table_store(p, set, tick))
+	if (!table_store(p, set, index, tick))
 		p->why = WHY_FULL;
 	if (p->pick == VIP_PICK_LEAST && !packet_is_mid_flow(p))
 		opens_count(p);
@@ -166,7 +166,7 @@ static __always_inline int steer_flow(struct packet *p, const struct contract *c
 			return stage;
 		p->why = WHY_MOVED;
 	}
-	return steer_new(p, set, c, tick);
+	return steer_new(p, set, c, tick, index);
 }
 
 /* STAGE_NEXT: p->way is how, p->to is where the packet goes (a new NAT flow's port
