@@ -123,6 +123,39 @@ static int set_endpoint(void *ctx, const char *value)
 	return 0;
 }
 
+static int set_way(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	request->way = value;
+	return 0;
+}
+
+static int set_pick(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	request->pick = value;
+	return 0;
+}
+
+static int set_down(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	request->down = value;
+	return 0;
+}
+
+static int set_quic(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	(void)value;
+	request->quic = true;
+	return 0;
+}
+
 static const struct option_row global_rows[] = {
 	{"instance", 'i', "NAME", "which gateway of this host (default: " INSTANCE_DEFAULT ")",
 	 set_instance},
@@ -142,9 +175,15 @@ static const struct option_row command_rows[COMMAND_OPTION_COUNT] = {
 			  set_count},
 	[OPTION_WAIT] = {"wait", 'W', "SECONDS", "wait at most so long until nothing is left there",
 			 set_wait},
-	[OPTION_ENDPOINT] = {"endpoint", 'e', "A:P[*W]",
-			     "ADDRESS:PORT of an endpoint and its weight (default 100); repeat",
+	[OPTION_ENDPOINT] = {"endpoint", 'e', "ENDPOINT",
+			     "ADDRESS:PORT[*WEIGHT][,way=WAY][,id=N]; repeat for each",
 			     set_endpoint},
+	[OPTION_WAY] = {"way", 0, "WAY", "to endpoints: nat (default), ipip, gue or l2", set_way},
+	[OPTION_PICK] = {"pick", 0, "PICK", "of new flows: maglev (default) or least", set_pick},
+	[OPTION_DOWN] = {"down", 0, "WHAT",
+			 "of TCP flows whose endpoint is out: reset (default) or drop", set_down},
+	[OPTION_QUIC] = {"quic", 0, NULL, "follow the server id in QUIC connection ids (UDP)",
+			 set_quic},
 };
 
 static void about_write(struct text *text)

@@ -31,6 +31,10 @@ enum command_option {
 	OPTION_COUNT,
 	OPTION_WAIT,
 	OPTION_ENDPOINT,
+	OPTION_WAY,
+	OPTION_PICK,
+	OPTION_DOWN,
+	OPTION_QUIC,
 	COMMAND_OPTION_COUNT
 };
 #define WITH(option) (1u << (option))
