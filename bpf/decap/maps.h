@@ -14,7 +14,7 @@
 #include "maps/layout/decap.h"
 
 #define TC_PASS TC_ACT_UNSPEC /* TCX_NEXT: other programs have their turn */
-#define STAGE_NEXT (-1) /* a stage's result is an enum decap or this */
+#define STAGE_NEXT (-1) /* a stage's result is an enum decap_verdict or this */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -8,7 +8,7 @@
  *
  * Map `decap_config`: array, 1 entry.  Maps `decap_vips` and `decap_locals`:
  * hash, struct ip_addr -> __u32 1.  Map `decap_counts`: per-CPU array of struct
- * traffic, index enum decap; `packets` counts the segments of a merged packet,
+ * traffic, index enum decap_verdict; `packets` counts the segments of a merged packet,
  * `bytes` those behind the Ethernet header as the packet came to the program.
  */
 #ifndef SLUICE_MAPS_LAYOUT_DECAP_H
@@ -61,7 +61,7 @@ _Static_assert(sizeof(struct decap_config) == 32, "decap_config is a wire format
 	  "a VIP's SYN or SYN-ACK whose TCP options lie: sent as it is", 0)                        \
 	X(DECAP_NOT_A_SYN, "not_a_syn", "goes out and is no SYN of a VIP", 0)
 
-enum decap {
+enum decap_verdict {
 #define X(id, name, text, drop) id,
 	DECAP_LIST(X)
 #undef X
