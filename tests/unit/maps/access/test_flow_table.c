@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,34 +127,47 @@ static void forgotten_endpoints_leave_no_slot_and_others_keep_theirs(void **stat
 	assert_int_equal(flow_table_forget_all(&maps, NULL, 0, NOW), 0);
 }
 
-/* A packet path that goes on touching the slot for a while. */
-static void *touch_for_a_while(void *slot)
+/* A packet path that goes on touching the slots of a set while they name a flow. */
+struct packets {
+	pthread_t thread;
+	bool begun, stop;
+};
+
+static void *packets_run(void *ctx)
 {
-	for (uint32_t i = 0; i < 200000; i++) {
-		uint64_t is = __atomic_load_n((uint64_t *)slot, __ATOMIC_RELAXED);
-		struct flow_slot next = slot_of(9, SLOT_CONFIRMED, TCP, i % 2);
-		uint64_t word;
+	struct packets *packets = ctx;
+
+	for (uint32_t i = 0; !__atomic_load_n(&packets->stop, __ATOMIC_RELAXED); i++) {
+		uint64_t *at = (uint64_t *)&sets[7].slots[i % FLOW_SLOTS], word;
+		uint64_t is = __atomic_load_n(at, __ATOMIC_RELAXED);
+		struct flow_slot next = slot_of(9, SLOT_CONFIRMED, TCP, i & 0xff);
 
 		memcpy(&word, &next, sizeof(word));
 		if (is) /* once it is empty it stays so */
-			__atomic_compare_exchange_n((uint64_t *)slot, &is, word, false,
-						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+			__atomic_compare_exchange_n(at, &is, word, false, __ATOMIC_RELAXED,
+						    __ATOMIC_RELAXED);
+		__atomic_store_n(&packets->begun, true, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
 
 static void a_slot_that_is_written_meanwhile_is_forgotten_all_the_same(void **state)
 {
-	(void)state;
-	for (int round = 0; round < 20; round++) {
-		pthread_t packets;
+	static const struct flow_set empty;
 
-		sets[7].slots[7] = slot_of(9, SLOT_CONFIRMED, TCP, 0);
-		assert_int_equal(
-			pthread_create(&packets, NULL, touch_for_a_while, &sets[7].slots[7]), 0);
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		struct packets packets = {0};
+
+		for (int i = 0; i < FLOW_SLOTS; i++)
+			sets[7].slots[i] = slot_of(9, SLOT_CONFIRMED, TCP, 0);
+		assert_int_equal(pthread_create(&packets.thread, NULL, packets_run, &packets), 0);
+		while (!__atomic_load_n(&packets.begun, __ATOMIC_RELAXED))
+			sched_yield();
 		flow_table_forget(&maps, 9, NOW);
-		pthread_join(packets, NULL);
-		assert_int_equal(sets[7].slots[7].where, 0);
+		__atomic_store_n(&packets.stop, true, __ATOMIC_RELAXED);
+		pthread_join(packets.thread, NULL);
+		assert_memory_equal(&sets[7], &empty, sizeof(empty));
 	}
 }
 

@@ -70,12 +70,15 @@ static void a_weight_of_zero_or_of_another_generation_is_a_hundred(void **state)
 static void counting_takes_one_percent_of_a_core_at_most(void **state)
 {
 	(void)state;
-	assert_int_equal(live_pause_ns(LIVE_DONE, 0), 200 * MS);
-	assert_int_equal(live_pause_ns(LIVE_DONE, 2 * MS), 200 * MS);
-	assert_int_equal(live_pause_ns(LIVE_DONE, 5 * MS), 500 * MS);
-	/* the parts of a large table together rest as long as one of that size would */
-	assert_int_equal(live_pause_ns(LIVE_PART, 1 * MS), 100 * MS);
-	assert_int_equal(live_pause_ns(LIVE_IDLE, 1 * MS), 2000 * MS);
+	assert_int_equal(live_pause_ns(LIVE_DONE, 0, 0), 200 * MS);
+	assert_int_equal(live_pause_ns(LIVE_DONE, 2 * MS, 0), 200 * MS);
+	assert_int_equal(live_pause_ns(LIVE_DONE, 5 * MS, 0), 500 * MS);
+	/* a sweep of several parts: the rest of the interval, or the last part's share */
+	assert_int_equal(live_pause_ns(LIVE_PART, 1 * MS, 0), 100 * MS);
+	assert_int_equal(live_pause_ns(LIVE_DONE, 1 * MS, 60 * MS), 140 * MS);
+	assert_int_equal(live_pause_ns(LIVE_DONE, 1 * MS, 150 * MS), 100 * MS);
+	assert_int_equal(live_pause_ns(LIVE_DONE, 1 * MS, 5000 * MS), 100 * MS);
+	assert_int_equal(live_pause_ns(LIVE_IDLE, 1 * MS, 0), 2000 * MS);
 }
 
 int main(void)

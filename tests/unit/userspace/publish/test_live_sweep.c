@@ -69,7 +69,7 @@ static int fresh(void **state)
 		maps->endpoints[id] =
 			(struct endpoint){.way = WAY_IPIP, .pool = POOL, .generation = GENERATION};
 	maps->endpoints[3].pool = POOL + 1; /* behind no L4 VIP */
-	return live_sweep_new(maps, LIVE_SETS_A_STEP, &sweep);
+	return live_sweep_new(maps, LIVE_PORTION, &sweep);
 }
 
 static int leave(void **state)
@@ -134,6 +134,11 @@ static enum live_step step(void)
 
 	assert_int_equal(live_sweep_step(sweep, &is), 0);
 	return is;
+}
+
+static struct live_portion part(uint32_t sets, uint32_t nat_flows)
+{
+	return (struct live_portion){sets, nat_flows};
 }
 
 static void flows_of_both_tables_are_published(void **state)
@@ -202,7 +207,7 @@ static void opens_are_read_before_the_flows_are_counted(void **state)
 	(void)state;
 	need();
 	live_sweep_free(sweep);
-	assert_int_equal(live_sweep_new(maps, FLOW_SETS_MIN / 4, &sweep), 0);
+	assert_int_equal(live_sweep_new(maps, part(FLOW_SETS_MIN / 4, 1000), &sweep), 0);
 	vip_make(80, VIP_MODE_L4);
 	opens[1].count = 10;
 	slot_put(0, 0, 1, SLOT_CONFIRMED);
@@ -218,12 +223,29 @@ static void opens_are_read_before_the_flows_are_counted(void **state)
 	assert_int_equal(maps->live[1].flows, 3);
 }
 
+static void many_nat_flows_are_counted_in_parts_and_each_once(void **state)
+{
+	int steps = 0;
+
+	(void)state;
+	need();
+	live_sweep_free(sweep);
+	assert_int_equal(live_sweep_new(maps, part(FLOW_SETS_MIN, 1), &sweep), 0);
+	vip_make(80, VIP_MODE_L4);
+	for (uint16_t port = 1; port <= 5000; port++)
+		nat_put(port, 1, FLOW_ESTABLISHED);
+	while (step() == LIVE_PART)
+		steps++;
+	assert_true(steps >= 2); /* the kernel hands out batches of about a thousand */
+	assert_int_equal(maps->live[1].flows, 5000);
+}
+
 static void an_endpoint_that_changes_under_the_sweep_is_not_published(void **state)
 {
 	(void)state;
 	need();
 	live_sweep_free(sweep);
-	assert_int_equal(live_sweep_new(maps, FLOW_SETS_MIN / 2, &sweep), 0);
+	assert_int_equal(live_sweep_new(maps, part(FLOW_SETS_MIN / 2, 1000), &sweep), 0);
 	vip_make(80, VIP_MODE_L4);
 	slot_put(0, 0, 1, SLOT_CONFIRMED);
 	slot_put(0, 1, 2, SLOT_CONFIRMED);
@@ -249,6 +271,7 @@ int main(void)
 		CASE(a_second_sweep_starts_from_nothing),
 		CASE(without_an_l4_vip_nothing_is_counted_and_nothing_stays),
 		CASE(opens_are_read_before_the_flows_are_counted),
+		CASE(many_nat_flows_are_counted_in_parts_and_each_once),
 		CASE(an_endpoint_that_changes_under_the_sweep_is_not_published),
 	};
 
