@@ -143,6 +143,14 @@ bool nat_flow_is_live(const struct maps *maps, const struct nat_flow *flow, uint
 /* Adds live flows at `now_ns` (CLOCK_MONOTONIC) to counts[endpoint id], ENDPOINTS_MAX
  * of them. */
 int nat_flows_count(const struct maps *maps, uint64_t now_ns, uint32_t *counts);
+/* The same of about `entries` entries from *position on, all zero to begin, until
+ * position->done. */
+struct walk_position {
+	uint32_t token;
+	bool begun, done;
+};
+int nat_flows_count_part(const struct maps *maps, struct walk_position *position, uint32_t entries,
+			 uint64_t now_ns, uint32_t *counts);
 /* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
  * it.  -ENOENT: no such flow. */
 int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,
