@@ -113,6 +113,13 @@ void flow_table_count(const struct maps *maps, uint32_t now, uint32_t *counts);
  * many were live.  The role must be MAPS_CONTROLLER or MAPS_OPERATOR. */
 uint32_t flow_table_forget(const struct maps *maps, uint32_t endpoint, uint32_t now);
 
+/* ---- paths and next hops (controller) ---- */
+/* Into slots of maps->paths and maps->nexthops, or of a test's own memory, so that a
+ * reader never takes half of the old and half of the new record.  True when something
+ * differed.  nexthop_put() sets changed_at to `now` (CLOCK_REALTIME, ns) then. */
+bool path_put(struct path *slot, const struct path *path);
+bool nexthop_put(struct nexthop *slot, const struct nexthop *nexthop, uint64_t now);
+
 /* ---- flows through NAT ---- */
 /* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
  * it.  -ENOENT: no such flow. */
@@ -176,6 +183,7 @@ struct inflight inflight_sum(const struct maps *maps, uint32_t endpoint);
 const char *verdict_name(enum verdict verdict);
 const char *verdict_text(enum verdict verdict);
 bool verdict_drops(enum verdict verdict);
+const char *nexthop_state_name(uint16_t state);
 const char *admin_state_name(uint8_t state);
 const char *health_state_name(uint8_t state);
 const char *health_reason_name(uint8_t reason);
