@@ -5,6 +5,9 @@
 
 #include <net/if.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
@@ -13,7 +16,8 @@
 static const struct column columns[] = {
 	{"id", COLUMN_NUMBER, .identity = true, .about = "which paths refer to"},
 	{"address", COLUMN_TEXT, .about = "of the neighbour: a router, or the endpoint's host"},
-	{"device", COLUMN_TEXT, .about = "to leave by; #NUMBER: of another network namespace"},
+	{"device", COLUMN_TEXT, .about = "to leave by; #NUMBER: in another network namespace"},
+	{"ifindex", COLUMN_NUMBER, .wide = true, .about = "of the device"},
 	{"vlan", COLUMN_NUMBER, .about = "id of the tag to leave with; none: untagged"},
 	{"state", COLUMN_TEXT,
 	 .about = "resolved; unresolved: TC sends, by the kernel's own neighbours"},
@@ -30,14 +34,28 @@ static void mac_push(struct table *table, const uint8_t mac[6])
 			  mac[4], mac[5]);
 }
 
-static void device_push(struct table *table, uint32_t ifindex)
+/* The gateway may be in another network namespace than we are, where its index means
+ * another device: a name counts only if that device has the address of the record. */
+static bool device_name(const struct nexthop *hop, char name[IF_NAMESIZE])
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {0};
+
+	if (fd < 0 || !if_indextoname(hop->ifindex, name))
+		return false;
+	memcpy(request.ifr_name, name, IF_NAMESIZE);
+	return ioctl(fd, SIOCGIFHWADDR, &request) == 0 &&
+	       !memcmp(request.ifr_hwaddr.sa_data, hop->smac, sizeof(hop->smac));
+}
+
+static void device_push(struct table *table, const struct nexthop *hop)
 {
 	char name[IF_NAMESIZE];
 
-	if (if_indextoname(ifindex, name))
+	if (device_name(hop, name))
 		table_push_text(table, name);
 	else
-		table_push_format(table, "#%u", ifindex);
+		table_push_format(table, "#%u", hop->ifindex);
 }
 
 static void row_push(struct table *table, uint32_t id, const struct nexthop *hop, uint32_t paths,
@@ -48,7 +66,8 @@ static void row_push(struct table *table, uint32_t id, const struct nexthop *hop
 	table_row(table);
 	table_push_number(table, id);
 	table_push_text(table, address_format(&hop->addr, text));
-	device_push(table, hop->ifindex);
+	device_push(table, hop);
+	table_push_number(table, hop->ifindex);
 	if (hop->vlan)
 		table_push_number(table, hop->vlan);
 	else

@@ -19,7 +19,7 @@
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
-#define HOLD_PAUSE_NS NS_PER_S /* between two requests to hold one neighbour */
+#define HOLD_PAUSE_NS (300 * NS_PER_MS) /* between two requests to hold one neighbour */
 #define PROBLEMS_NAMED_MAX 50 /* between two refreshes; the rest is counted */
 /* Next hops that only NAT needs leave these ids to others. */
 #define HOPS_KEPT (NEXTHOPS_MAX / 4)
@@ -88,6 +88,12 @@ static void hop_drop(struct path_book *book, struct path_member *member, const s
 	member->nexthop = NEXTHOP_NONE;
 }
 
+/* Is nobody in the kernel trying to resolve it? */
+static bool neighbour_rests(const struct neighbour *neighbour)
+{
+	return !neighbour_is_resolved(neighbour) && !(neighbour->state & NUD_INCOMPLETE);
+}
+
 /* Is the neighbour of this hop to be kept by the kernel, and is not? */
 static bool hop_wants_hold(const struct nexthop_entry *entry)
 {
@@ -105,9 +111,11 @@ enum neighbour_step path_book_step(struct path_book *book, uint32_t id, const st
 		return NEIGHBOUR_ASK;
 	if (!hop_wants_hold(entry))
 		return NEIGHBOUR_NOTHING;
-	/* a table that is flushed all the time must not keep us busy: refresh comes back */
-	if (book->held_at_ns[id] && now->monotonic_ns < book->held_at_ns[id] + HOLD_PAUSE_NS)
+	/* a table that is flushed all the time must not keep us busy */
+	if (book->held_at_ns[id] && now->monotonic_ns < book->held_at_ns[id] + HOLD_PAUSE_NS) {
+		book->paused = true; /* the next look comes back to it */
 		return NEIGHBOUR_NOTHING;
+	}
 	book->held_at_ns[id] = now->monotonic_ns;
 	return NEIGHBOUR_HOLD;
 }
@@ -238,8 +246,22 @@ static bool member_equal(const struct path_member *a, const struct path_member *
 	       address_equal(&a->addr, &b->addr);
 }
 
+/* Next hops whose turn to be held came too early. */
+static void holds_resume(struct path_book *book)
+{
+	book->paused = false;
+	for (uint32_t id = 0; id < NEXTHOPS_MAX; id++) {
+		const struct nexthop_entry *entry = &book->hops.entries[id];
+
+		if (hop_wants_hold(entry) && neighbour_rests(&entry->neighbour))
+			id_queue_put(&book->steps, id);
+	}
+}
+
 void path_book_look(struct path_book *book, const struct path_now *now)
 {
+	if (book->paused)
+		holds_resume(book);
 	for (uint32_t id = 0; id < ENDPOINTS_MAX; id++) {
 		struct path_member *member = &book->members[id], seen;
 
@@ -335,11 +357,13 @@ static void neighbour_take(struct path_book *book, uint32_t id, const struct nei
 			   const struct path_now *now)
 {
 	struct nexthop_entry *entry = &book->hops.entries[id];
+	bool is_news = !book->known[id] || entry->neighbour.managed;
 
 	entry->neighbour = *neighbour;
 	entry->round = book->hops.round;
 	book->known[id] = true;
-	if (hop_wants_hold(entry))
+	/* kernels that keep nothing: what is resolved waits for the next refresh */
+	if (hop_wants_hold(entry) && (is_news || neighbour_rests(neighbour)))
 		id_queue_put(&book->steps, id);
 	hop_write(book, id, now);
 }

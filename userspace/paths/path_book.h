@@ -50,6 +50,7 @@ struct path_book {
 	bool looked; /* path_book_look() has been called */
 	uint32_t problems_named; /* since the last refresh */
 	uint32_t problems_unnamed;
+	bool paused; /* a next hop was to be held again too soon */
 	bool links_listed; /* a list of all links is being read */
 	bool links_changed; /* since it began */
 	struct link_table links;

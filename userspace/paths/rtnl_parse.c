@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* libmnl walks attributes within the message; what it does not check is that a
- * payload is as long as its type says.  Attributes of the wrong length make the whole
+/* libmnl walks the attributes of a message; what it does not check is that a payload
+ * is as long as its type says.  Attributes of the wrong length make the whole
  * message bad, except a link-layer address, of which other lengths are legal. */
 #include "userspace/paths/rtnl_parse.h"
 
@@ -21,19 +21,33 @@
 
 #define VLAN_ID_MAX 4094
 
+/* Not mnl_nlmsg_ok(): libmnl 1.0.4 takes a length of 2 GiB and more for a negative
+ * number, which is less than any size. */
+static bool message_fits(const struct nlmsghdr *message, size_t left)
+{
+	return left >= sizeof(*message) && message->nlmsg_len >= sizeof(*message) &&
+	       message->nlmsg_len <= left;
+}
+
 int rtnl_each(const void *datagram, size_t size,
 	      int (*each)(void *ctx, const struct nlmsghdr *message), void *ctx)
 {
-	const struct nlmsghdr *message = datagram;
-	int left = size > INT32_MAX ? INT32_MAX : (int)size, err;
+	const char *at = datagram, *end = at + size;
 
-	while (mnl_nlmsg_ok(message, left)) {
+	while (at < end) {
+		const struct nlmsghdr *message = (const void *)at;
+		size_t step;
+		int err;
+
+		if (!message_fits(message, (size_t)(end - at)))
+			return -EBADMSG;
 		err = each(ctx, message);
 		if (err)
 			return err;
-		message = mnl_nlmsg_next(message, &left);
+		step = MNL_ALIGN(message->nlmsg_len);
+		at = step < (size_t)(end - at) ? at + step : end;
 	}
-	return left > 0 ? -EBADMSG : 0;
+	return 0;
 }
 
 /* NULL: too short for it. */
