@@ -28,7 +28,7 @@ static const char *state_of(const struct path *path, bool counts, const struct n
 {
 	if (!counts)
 		return "none";
-	if (path->nexthop == NEXTHOP_NONE)
+	if (path->nexthop >= NEXTHOPS_MAX)
 		return "kernel";
 	return hop->state == NEXTHOP_RESOLVED ? "ready" : "unresolved";
 }

@@ -68,7 +68,7 @@ int path_book_new(const struct endpoint *endpoints, const struct contract *contr
 		  struct path *paths, struct nexthop *nexthops, const struct path_now *now,
 		  struct path_book **ret_book);
 
-/* Looks through all endpoints for new, changed and gone ones (about 0.2 ms). */
+/* Looks through all endpoints for new, changed and gone ones (below 1 ms). */
 void path_book_look(struct path_book *book, const struct path_now *now);
 /* All routes are to be asked for again. */
 void path_book_ask_all(struct path_book *book);
