@@ -176,6 +176,8 @@ struct inflight inflight_sum(const struct maps *maps, uint32_t endpoint);
 const char *verdict_name(enum verdict verdict);
 const char *verdict_text(enum verdict verdict);
 bool verdict_drops(enum verdict verdict);
+const char *why_name(enum why why);
+const char *why_text(enum why why);
 const char *admin_state_name(uint8_t state);
 const char *health_state_name(uint8_t state);
 const char *health_reason_name(uint8_t reason);

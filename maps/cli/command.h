@@ -31,12 +31,23 @@ enum command_option {
 	OPTION_COUNT,
 	OPTION_WAIT,
 	OPTION_ENDPOINT,
+	OPTION_VIP,
+	OPTION_VERDICT,
+	OPTION_SAMPLE,
+	OPTION_SECONDS,
+	OPTION_PCAP,
+	OPTION_SRC,
+	OPTION_DST,
+	OPTION_TCP_FLAGS,
+	OPTION_IFNAME,
+	OPTION_QUIC_CID,
 	COMMAND_OPTION_COUNT
 };
 #define WITH(option) (1u << (option))
 
 extern const struct command command_show, command_watch, command_drain, command_undrain,
-	command_maint, command_vip_add, command_vip_set, command_vip_remove;
+	command_maint, command_vip_add, command_vip_set, command_vip_remove, command_capture,
+	command_explain;
 
 /* The whole program: exit code 0, 1 (failed) or 2 (not understood).  Results go
  * to `out`, messages to stderr; argv is scribbled on. */
