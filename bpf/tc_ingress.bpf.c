@@ -10,7 +10,10 @@
  */
 #include <linux/pkt_cls.h>
 
+#define PACKET_LOAD(ctx, to, bytes) bpf_skb_load_bytes(ctx, 0, to, bytes)
+
 #include "bpf/maps.h"
+#include "bpf/stage/encap_skb.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/rewrite_skb.h"
@@ -38,8 +41,9 @@ static __always_inline __u32 mark_take(struct __sk_buff *skb)
 	return is_ours ? mark->verdict : VERDICT_TO_TC;
 }
 
-static __always_inline int verdict_out(const struct packet *p, __u32 verdict)
+static __always_inline int verdict_out(struct __sk_buff *skb, const struct packet *p, __u32 verdict)
 {
+	event_report(skb, p, verdict);
 	verdict_count(p, verdict);
 	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
 }
@@ -54,10 +58,13 @@ static __always_inline bool ethernet_is_missing(struct __sk_buff *skb)
 	return (void *)(eth + 1) <= (void *)(long)skb->data_end && eth->h_proto != skb->protocol;
 }
 
-static __always_inline int parse_skb(struct __sk_buff *skb, struct packet *p)
+/* Global: the verifier checks it once, whatever ways there are through it. */
+__noinline int parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 wanted = skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX;
 
+	if (!p)
+		return VERDICT_NOT_IP;
 	if (skb->vlan_present) /* the tag is not in the frame: a VLAN device's packet */
 		return VERDICT_NOT_IP;
 	/* failure shows as short headers */
@@ -90,46 +97,59 @@ static __always_inline int send(const struct packet *p, const struct route *rout
 		__builtin_memcpy(via.ipv6_nh, &route->via, sizeof(via.ipv6_nh));
 	else
 		via.ipv4_nh = route->via.words[3];
-	verdict_count(p, p->is_answer ? VERDICT_RETURNED : VERDICT_FORWARDED);
+	verdict_count(p, verdict_sent(p));
 	return bpf_redirect_neigh(route->ifindex, &via, sizeof(via), 0);
+}
+
+/* The way out of a packet that has an endpoint.  L2: the neighbour is the
+ * endpoint itself, wherever routes would lead. */
+static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
+				    const struct contract *c, struct route *ret_route)
+{
+	struct ip_addr source;
+	int stage;
+
+	if (p->way != WAY_NAT) {
+		p->out_ipv6 = address_is_ipv6(&p->to.dst);
+		if (!route_from_path(p, ret_route) && !address_is_set(&p->to.src))
+			encap_source(p, c);
+		source = p->to.src;
+		if (p->way != WAY_L2 && !address_is_set(&source))
+			return VERDICT_NO_SNAT_ADDRESS;
+	}
+	stage = route_find(skb, p, 0, ret_route);
+	return stage == ROUTE_NO_NEIGHBOUR ? STAGE_NEXT : stage;
 }
 
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
-	struct packet packet = {
-		.ifindex = skb->ifindex,
-		.frame_bytes = skb->len,
-		.count = skb->gso_segs ? skb->gso_segs : 1,
-		.vip = VIP_NONE,
-		.endpoint = ENDPOINT_NONE,
-	};
+	struct packet *p = packet_new(skb->ifindex, skb->len, skb->gso_segs ? skb->gso_segs : 1);
 	const struct contract *contract_ = contract_get();
 	struct route route = {};
-	struct nat_flow *flow;
-	__u64 now = bpf_ktime_get_ns();
+	struct nat_flow *flow = NULL;
 	int stage;
 
-	if (!contract_ || mark_take(skb) != VERDICT_TO_TC)
+	if (!contract_ || !p || mark_take(skb) != VERDICT_TO_TC)
 		return TC_PASS;
-	stage = parse_skb(skb, &packet);
+	stage = parse_skb(skb, p);
 	if (stage == STAGE_NEXT)
-		stage = steer_packet(&packet, contract_, now, &flow);
+		stage = steer_packet(p, contract_, &flow);
 	if (stage != STAGE_NEXT)
-		return verdict_out(&packet, stage);
+		return verdict_out(skb, p, stage);
 
-	stage = route_find(skb, &packet, 0, &route);
-	if (stage == ROUTE_NO_NEIGHBOUR)
-		stage = STAGE_NEXT;
-	if (stage == STAGE_NEXT && !flow)
-		stage = flow_store(&packet, contract_, now);
+	stage = find_way(skb, p, contract_, &route);
+	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
+		stage = flow_store(p, contract_, p->now);
 	if (stage == STAGE_NEXT)
-		stage = ethernet_restore(skb, &packet);
+		stage = ethernet_restore(skb, p);
 	if (stage == STAGE_NEXT)
-		stage = rewrite_skb(skb, &packet);
+		event_report(skb, p, verdict_sent(p));
+	if (stage == STAGE_NEXT)
+		stage = p->way == WAY_NAT ? rewrite_skb(skb, p) : encap_skb(skb, p);
 	if (stage != STAGE_NEXT)
-		return verdict_out(&packet, stage);
+		return verdict_out(skb, p, stage);
 	if (flow)
-		flow_touch(&packet, flow, now);
-	return send(&packet, &route);
+		flow_touch(p, flow, p->now);
+	return send(p, &route);
 }
