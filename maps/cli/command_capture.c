@@ -55,10 +55,11 @@ static int printer_event(void *ctx, const struct event *event)
 	struct printer *printer = ctx;
 	char line[EVENT_LINE_MAX];
 	struct text text = TEXT_INIT(line);
+	const char *device = event->ifindex ? device_names_find(&printer->devices, event->ifindex)
+					    : EVENT_NO_DEVICE;
 	struct event_words words;
 
-	event_words_init(&words, event, printer->maps, printer->vips,
-			 device_names_find(&printer->devices, event->ifindex),
+	event_words_init(&words, event, printer->maps, printer->vips, device,
 			 printer->to_realtime_ns);
 	switch (printer->form) {
 	case FORM_PCAPNG: return capture_file_write(&printer->file, event, &words);
@@ -127,15 +128,13 @@ static int asked_init(const struct request *request, const struct maps *maps,
 
 static void sums_say(const struct capture_sums *sums)
 {
+	log_info("%llu record%s, which stand for %llu packet%s", (unsigned long long)sums->records,
+		 sums->records == 1 ? "" : "s", (unsigned long long)sums->packets,
+		 sums->packets == 1 ? "" : "s");
 	if (sums->lost)
-		log_warning("%llu records, which stand for %llu packets; %llu more were lost, as "
-			    "the ring buffer was full: ask for fewer with --interval, --vip or "
-			    "--verdict",
-			    (unsigned long long)sums->records, (unsigned long long)sums->packets,
-			    (unsigned long long)sums->lost);
-	else
-		log_info("%llu records, which stand for %llu packets; none was lost",
-			 (unsigned long long)sums->records, (unsigned long long)sums->packets);
+		log_warning("%llu more record%s lost, as the ring buffer was full; ask for fewer "
+			    "with --interval, --vip or --verdict",
+			    (unsigned long long)sums->lost, sums->lost == 1 ? " was" : "s were");
 }
 
 static int capture_with(const struct request *request, struct printer *printer,
@@ -157,7 +156,10 @@ static int capture_with(const struct request *request, struct printer *printer,
 		return err;
 	if (printer->form == FORM_PCAPNG)
 		capture_file_begin(&printer->file, printer->out);
-	log_info("capturing one of %u packets; Ctrl-C ends it", asked.interval);
+	if (asked.interval > 1)
+		log_info("capturing one of %u packets; Ctrl-C ends it", asked.interval);
+	else
+		log_info("capturing; Ctrl-C ends it");
 	err = capture_session_run(session, &asked, &limits, &output, &sums);
 	sums_say(&sums);
 	return err;

@@ -94,6 +94,11 @@ void event_words_init(struct event_words *words, const struct event *event, cons
 	endpoint_init(words, maps, event->endpoint);
 }
 
+static const char *or_dash(const char *word)
+{
+	return word[0] ? word : "-";
+}
+
 static void time_write(struct text *text, uint64_t at_ns)
 {
 	time_t seconds = (time_t)(at_ns / NS_PER_S);
@@ -112,13 +117,16 @@ void event_line_write(struct text *text, const struct event *event, const struct
 		text_printf(text, " (%s)", words->why);
 	if (words->proto[0])
 		text_printf(text, " %s%s%s %s > %s", words->proto, words->tcp_flags[0] ? " " : "",
-			    words->tcp_flags, words->src, words->dst);
+			    words->tcp_flags, or_dash(words->src), or_dash(words->dst));
 	if (words->vip[0])
 		text_printf(text, ", vip %s", words->vip);
 	if (words->endpoint[0])
 		text_printf(text, ", endpoint %s%s%s", words->endpoint,
 			    words->endpoint_address[0] ? " " : "", words->endpoint_address);
-	text_printf(text, ", %u bytes by %s", event->frame_bytes, words->device);
+	if (event->ifindex)
+		text_printf(text, ", %u bytes by %s", event->frame_bytes, words->device);
+	else
+		text_printf(text, ", at %s", words->device);
 	if (event->interval > 1)
 		text_printf(text, ", stands for %u packets", event->interval);
 }
@@ -149,11 +157,6 @@ void event_json_write(struct text *text, const struct event *event, const struct
 	text_json_uint(text, "packets", event->interval);
 	snap_json_write(text, event);
 	text_puts(text, "}");
-}
-
-static const char *or_dash(const char *word)
-{
-	return word[0] ? word : "-";
 }
 
 void event_comment_write(struct text *text, const struct event *event,

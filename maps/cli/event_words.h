@@ -37,6 +37,9 @@ struct event_words {
 	const char *device;
 };
 
+/* Where a record without a device comes from: there is no packet at that hook. */
+#define EVENT_NO_DEVICE "sk_lookup"
+
 /* `device` is the name of event->ifindex, borrowed; `to_realtime_ns` what to add to
  * CLOCK_MONOTONIC.  Reads `endpoints` of `maps` only. */
 void event_words_init(struct event_words *words, const struct event *event, const struct maps *maps,

@@ -59,16 +59,13 @@ static const char *state_name(const struct explanation *explanation)
 	static const char *const slots[] = {NULL, "on probation", "confirmed", "closing"};
 	static const char *const nat[] = {"new", "established", "closing"};
 	const struct explain *answer = &explanation->answer.explain;
-	const struct endpoint *endpoint = endpoint_of(explanation);
-	bool is_nat = answer->why == WHY_NAT;
 
-	if (answer->why == WHY_DOWN)
-		is_nat = endpoint && endpoint->way == WAY_NAT;
-	else if (answer->why != WHY_HIT && answer->why != WHY_MOVED && !is_nat)
-		return NULL;
-	if (is_nat)
+	/* WHY_DOWN and WHY_MOVED do not say which table it was */
+	if (answer->why == WHY_NAT)
 		return answer->state < ARRAY_SIZE(nat) ? nat[answer->state] : "invalid";
-	return answer->state < ARRAY_SIZE(slots) ? slots[answer->state] : "invalid";
+	if (answer->why == WHY_HIT)
+		return answer->state < ARRAY_SIZE(slots) ? slots[answer->state] : "invalid";
+	return NULL;
 }
 
 static const char *pool_name(const struct maps *maps, uint32_t id, char buffer[NAME_MAX_BYTES])
@@ -131,8 +128,9 @@ static void verdict_write(struct text *text, const struct explanation *explanati
 	const char *state = state_name(explanation);
 
 	heading_write(text, "verdict");
-	text_printf(text, "%s: %s; %s\n", verdict_name(answer->verdict),
-		    verdict_text(answer->verdict), explanation_fate(explanation));
+	text_printf(text, "%s: %s%s\n", verdict_name(answer->verdict),
+		    verdict_text(answer->verdict),
+		    verdict_drops(answer->verdict) ? "; dropped" : "");
 	heading_write(text, "why");
 	text_printf(text, "%s: %s", why_name(answer->why), why_text(answer->why));
 	if (has_row(answer))
@@ -214,6 +212,7 @@ void explanation_write(struct text *text, const struct explanation *explanation)
 	endpoint_write(text, explanation);
 	nexthop_write(text, explanation);
 	heading_write(text, "changes");
+	text_puts(text, "by a real packet: ");
 	explanation_changes_write(text, explanation);
 	text_puts(text, "\n");
 }

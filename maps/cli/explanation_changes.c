@@ -31,7 +31,7 @@ static void opens_write(struct text *text, const struct explanation *explanation
 	const struct explain_packet *packet = &explanation->packet;
 
 	if (pick_is_least(explanation) && (packet->proto != IPPROTO_TCP || is_syn(packet)))
-		text_puts(text, "; the endpoint would count one flow more, for pick least");
+		text_puts(text, "; one flow more counted for the endpoint, for pick least");
 }
 
 static void nat_write(struct text *text, const struct explanation *explanation)
@@ -42,23 +42,23 @@ static void nat_write(struct text *text, const struct explanation *explanation)
 			  "of the gateway's");
 		opens_write(text, explanation);
 	} else if (is_closing(&explanation->packet)) {
-		text_puts(text, "the NAT flow would be marked as closing");
+		text_puts(text, "the NAT flow is marked as closing");
 	} else {
-		text_puts(text, "the NAT flow's counters and the time it was last used");
+		text_puts(text, "the NAT flow's counters, and when it was last used");
 	}
 }
 
 static void hit_write(struct text *text, const struct explanation *explanation)
 {
 	if (is_closing(&explanation->packet))
-		text_puts(text, "the flow would be marked as closing");
+		text_puts(text, "the flow is marked as closing");
 	else if (is_syn(&explanation->packet))
-		text_puts(text, "the flow would be on probation again");
+		text_puts(text, "the flow is on probation again");
 	else if (explanation->answer.explain.state == SLOT_PROBATION)
-		text_puts(text, "the time the flow was last used; it would be confirmed unless it "
-				"began within this second");
+		text_puts(text, "when the flow was last used; it is confirmed unless it began "
+				"within this second");
 	else
-		text_puts(text, "the time the flow was last used");
+		text_puts(text, "when the flow was last used");
 }
 
 static void new_write(struct text *text, const struct explanation *explanation)
