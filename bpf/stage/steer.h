@@ -179,6 +179,7 @@ static __always_inline int steer_packet(struct packet *p, const struct contract 
 	int stage;
 
 	*ret_flow = NULL;
+	p->client_max = c->nat_client_max;
 	if (packet_may_be_answer(p, c)) {
 		p->is_answer = true;
 		p->now = bpf_ktime_get_coarse_ns();

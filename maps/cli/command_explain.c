@@ -112,7 +112,8 @@ const struct command command_explain = {
 		"The XDP program is asked also where packets meet the TC program: both have the same\n"
 		"stages and maps.  The TC program itself cannot be asked, as the kernel takes no\n"
 		"question beside the packet there; verdict to_tc says that it would decide.  What\n"
-		"only storing a flow finds out is not foreseen: no free NAT port, a full flow table.",
+		"only storing a flow finds out is not foreseen: no free NAT port, a client's cap of flows,\n"
+		"a full flow table.",
 	.options = WITH(OPTION_SRC) | WITH(OPTION_DST) | WITH(OPTION_TCP_FLAGS) |
 		   WITH(OPTION_IFNAME) | WITH(OPTION_QUIC_CID),
 	.run = explain_run,

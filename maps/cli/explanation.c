@@ -156,7 +156,7 @@ static void vip_write(struct text *text, const struct explanation *explanation)
 		if (vip->mode == VIP_MODE_L4)
 			text_printf(text, ", pool %s, pick %s",
 				    pool_name(explanation->maps, vip->pool, pool),
-				    words_pick(vip->pick));
+				    vip_pick_name(vip->pick));
 	}
 	text_puts(text, "\n");
 }
@@ -176,7 +176,7 @@ static void endpoint_write(struct text *text, const struct explanation *explanat
 	words_clean(endpoint->name, sizeof(endpoint->name), name, sizeof(name));
 	text_printf(text, "%s%s%s by %s, id %u generation %u", name, name[0] ? " " : "",
 		    address_port_format(&endpoint->addr, ntohs(endpoint->port), address),
-		    words_way(endpoint->way), id, endpoint->generation);
+		    endpoint_way_name(endpoint->way), id, endpoint->generation);
 	if (cluster_name(maps, endpoint->cluster, name)[0])
 		text_printf(text, ", cluster %s", name);
 	text_printf(text, "; %s: admin %s", endpoint_use_name(endpoint_use(maps, id, 0)),
@@ -261,7 +261,7 @@ static void vip_json_write(struct text *text, const struct explanation *explanat
 		return;
 	words_json_string(text, "vip_mode", words_mode(vip->mode));
 	words_json_string(text, "pool", pool_name(explanation->maps, vip->pool, pool));
-	words_json_string(text, "pick", vip->mode == VIP_MODE_L4 ? words_pick(vip->pick) : "");
+	words_json_string(text, "pick", vip->mode == VIP_MODE_L4 ? vip_pick_name(vip->pick) : "");
 }
 
 static void endpoint_json_write(struct text *text, const struct explanation *explanation)
@@ -281,7 +281,7 @@ static void endpoint_json_write(struct text *text, const struct explanation *exp
 	text_json_uint(text, "endpoint_generation", endpoint->generation);
 	words_json_string(text, "endpoint_address",
 			  address_port_format(&endpoint->addr, ntohs(endpoint->port), address));
-	words_json_string(text, "way", words_way(endpoint->way));
+	words_json_string(text, "way", endpoint_way_name(endpoint->way));
 	words_json_string(text, "cluster", cluster_name(maps, endpoint->cluster, name));
 	words_json_string(text, "use", endpoint_use_name(endpoint_use(maps, id, 0)));
 	words_json_string(text, "admin", admin_state_name((uint8_t)endpoint_admin(maps, id)));

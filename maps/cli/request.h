@@ -29,7 +29,9 @@ struct request {
 	unsigned long interval_ms;
 	unsigned long count;
 	unsigned long wait_s;
-	const char *endpoints[REQUEST_ENDPOINTS_MAX]; /* "ADDR:PORT" or "ADDR:PORT*WEIGHT" */
+	const char *way, *pick, *down; /* of a VIP, as typed */
+	bool quic;
+	const char *endpoints[REQUEST_ENDPOINTS_MAX]; /* "ADDR:PORT[*WEIGHT][,NAME=VALUE]..." */
 	size_t endpoint_count;
 	/* capture */
 	const char *vip; /* "ADDR:PORT/tcp" */

@@ -92,20 +92,6 @@ static const char *name_at(const char *const *names, size_t count, size_t index)
 	return index < count ? names[index] : "invalid";
 }
 
-const char *words_way(uint8_t way)
-{
-	static const char *const names[] = {"none", "nat", "ipip", "gue", "l2"};
-
-	return name_at(names, ARRAY_SIZE(names), way);
-}
-
-const char *words_pick(uint8_t pick)
-{
-	static const char *const names[] = {"maglev", "least"};
-
-	return name_at(names, ARRAY_SIZE(names), pick);
-}
-
 const char *words_mode(uint8_t mode)
 {
 	static const char *const names[] = {"none", "L4", "L7", "address"};

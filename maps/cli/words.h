@@ -24,9 +24,7 @@ const char *tcp_flags_format(uint8_t flags, char buffer[TCP_FLAGS_TEXT_MAX]);
 /* "tcp", "udp", "icmp", "icmpv6", else "proto 47". */
 const char *proto_format(uint8_t proto, char buffer[PROTO_TEXT_MAX]);
 
-/* enum endpoint_way, vip_pick, vip_mode, nexthop_state; "invalid" for others. */
-const char *words_way(uint8_t way);
-const char *words_pick(uint8_t pick);
+/* enum vip_mode, nexthop_state; "invalid" for others. */
 const char *words_mode(uint8_t mode);
 const char *words_nexthop_state(uint16_t state);
 

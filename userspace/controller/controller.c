@@ -21,6 +21,7 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/loop.h"
 #include "userspace/controller/instance_lock.h"
+#include "userspace/controller/live_counts.h"
 #include "userspace/controller/pages.h"
 #include "userspace/controller/pin_watch.h"
 #include "userspace/controller/watcher.h"
@@ -47,6 +48,7 @@ struct controller {
 	bool start_over; /* other maps are pinned now */
 	struct source_set *sources;
 	struct watcher *watcher;
+	struct live_counts *live_counts;
 	struct server *server;
 	struct watch signals;
 	int signal_fd;
@@ -327,6 +329,8 @@ static int controller_open(struct controller *controller)
 	if (!err)
 		err = watcher_new(controller->loop, controller->maps, options->scrape_interval_ms,
 				  &controller->watcher);
+	if (!err)
+		err = live_counts_new(controller->loop, controller->maps, &controller->live_counts);
 	if (!err && options->metrics)
 		err = server_new(controller->loop, &options->metrics_addr, options->metrics_port,
 				 page_answer, controller, &controller->server);
@@ -339,6 +343,7 @@ static void controller_close(struct controller *controller)
 {
 	source_set_close(controller->sources);
 	server_free(controller->server);
+	live_counts_free(controller->live_counts);
 	watcher_free(controller->watcher);
 	if (controller->loop) {
 		loop_timer_cancel(controller->loop, &controller->tick);

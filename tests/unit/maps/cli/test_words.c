@@ -75,8 +75,6 @@ static void values_of_no_enum_have_a_name_too(void **state)
 	char buffer[PROTO_TEXT_MAX];
 
 	(void)state;
-	assert_string_equal(words_way(200), "invalid");
-	assert_string_equal(words_pick(200), "invalid");
 	assert_string_equal(words_mode(200), "invalid");
 	assert_string_equal(words_nexthop_state(20000), "invalid");
 	assert_string_equal(proto_format(255, buffer), "proto 255");
