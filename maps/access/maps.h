@@ -221,6 +221,8 @@ const char *verdict_name(enum verdict verdict);
 const char *verdict_text(enum verdict verdict);
 bool verdict_drops(enum verdict verdict);
 const char *nexthop_state_name(uint16_t state);
+const char *why_name(enum why why);
+const char *why_text(enum why why);
 const char *admin_state_name(uint8_t state);
 const char *health_state_name(uint8_t state);
 const char *health_reason_name(uint8_t reason);

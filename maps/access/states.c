@@ -119,6 +119,15 @@ static const struct {
 #undef X
 };
 
+static const struct {
+	const char *name;
+	const char *text;
+} whys[WHY_COUNT] = {
+#define X(id, name, text) [id] = {name, text},
+	WHY_LIST(X)
+#undef X
+};
+
 static const char *const health_reasons[HEALTH_REASON_COUNT] = {
 #define X(id, name, text) [id] = name,
 	HEALTH_REASON_LIST(X)
@@ -151,6 +160,16 @@ const char *verdict_text(enum verdict verdict)
 bool verdict_drops(enum verdict verdict)
 {
 	return (size_t)verdict < VERDICT_COUNT && verdicts[verdict].drops;
+}
+
+const char *why_name(enum why why)
+{
+	return (size_t)why < WHY_COUNT ? whys[why].name : "invalid";
+}
+
+const char *why_text(enum why why)
+{
+	return (size_t)why < WHY_COUNT ? whys[why].text : "no reason of ours";
 }
 
 const char *admin_state_name(uint8_t state)
