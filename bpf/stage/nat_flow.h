@@ -151,8 +151,11 @@ static __always_inline enum flow_fate flow_fate(const struct packet *p, const st
 	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &id);
 	enum endpoint_state state = ENDPOINT_OUT;
 
-	if (endpoint && endpoint->way == WAY_NAT && endpoint->generation == flow->generation)
+	if (endpoint && endpoint->way != WAY_NONE && endpoint->generation == flow->generation)
 		state = endpoint_state(endpoint, id);
+	/* reached another way by now: connections that are open finish by NAT */
+	if (endpoint && endpoint->way != WAY_NAT && !packet_is_mid_flow(p))
+		return FLOW_MOVES;
 	if (state == ENDPOINT_OUT)
 		return packet_is_mid_flow(p) ? FLOW_IS_DOWN : FLOW_MOVES;
 	if (state == ENDPOINT_DRAINING && packet_is_syn(p) && flow->state != FLOW_NEW)
