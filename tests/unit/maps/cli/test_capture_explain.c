@@ -364,8 +364,8 @@ static void a_file_holds_one_interface_and_every_packet(void **state)
 	size_t at = 0;
 
 	(void)state;
-	assert_int_equal(run_with(&reporter, "capture --pcap - --vip 10.99.0.20:8000/tcp --count 3"),
-			 0);
+	assert_int_equal(
+		run_with(&reporter, "capture --pcap - --vip 10.99.0.20:8000/tcp --count 3"), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		uint32_t head[2];
 
@@ -448,8 +448,7 @@ static void an_older_program_is_not_taken_for_an_answer(void **state)
 
 static void a_newer_programs_answer_is_refused(void **state)
 {
-	const struct explain answer = {
-		.magic = EXPLAIN_MAGIC, .verdict = VERDICT_COUNT, .pad = 1};
+	const struct explain answer = {.magic = EXPLAIN_MAGIC, .verdict = VERDICT_COUNT, .pad = 1};
 
 	(void)state;
 	program_pin(&answer, XDP_PASS);

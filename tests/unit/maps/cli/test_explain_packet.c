@@ -50,8 +50,8 @@ static struct frame_seen build(const struct explain_packet *packet, size_t *ret_
 
 static void a_tcp_packet_is_a_syn_with_right_checksums(void **state)
 {
-	struct explain_packet packet = parse(
-		(struct explain_words){.src = "10.1.0.2:40000", .dst = "10.99.0.20:8000"});
+	struct explain_packet packet =
+		parse((struct explain_words){.src = "10.1.0.2:40000", .dst = "10.99.0.20:8000"});
 	static const uint8_t mac[6] = {1, 2, 3, 4, 5, 6};
 	struct frame_seen seen;
 	size_t size;
@@ -71,10 +71,8 @@ static void a_tcp_packet_is_a_syn_with_right_checksums(void **state)
 
 static void flags_are_as_asked_for_in_ipv6_too(void **state)
 {
-	const struct explain_packet packet =
-		parse((struct explain_words){.src = "[fd00:1::2]:40000",
-					     .dst = "[fd00:99::1]:443/tcp",
-					     .tcp_flags = "fin,ack"});
+	const struct explain_packet packet = parse((struct explain_words){
+		.src = "[fd00:1::2]:40000", .dst = "[fd00:99::1]:443/tcp", .tcp_flags = "fin,ack"});
 	struct frame_seen seen;
 	size_t size;
 
@@ -124,10 +122,10 @@ static void a_quic_packet_has_the_connection_id_behind_one_octet(void **state)
 
 static void the_longest_connection_id_fits(void **state)
 {
-	const struct explain_packet packet =
-		parse((struct explain_words){.src = "[fd00::1]:1",
-					     .dst = "[fd00::2]:443/udp",
-					     .quic_cid = "000102030405060708090a0b0c0d0e0f10111213"});
+	const struct explain_packet packet = parse(
+		(struct explain_words){.src = "[fd00::1]:1",
+				       .dst = "[fd00::2]:443/udp",
+				       .quic_cid = "000102030405060708090a0b0c0d0e0f10111213"});
 	size_t size;
 
 	(void)state;
@@ -158,8 +156,7 @@ static void what_makes_no_packet_is_refused(void **state)
 		  .dst = "10.99.0.20:1",
 		  .quic_cid = "000102030405060708090a0b0c0d0e0f1011121314"},
 		 "1 to 20 octets"},
-		{{.src = "10.1.0.2:1", .dst = "10.99.0.20:1/tcp", .quic_cid = "00"},
-		 "QUIC is UDP"},
+		{{.src = "10.1.0.2:1", .dst = "10.99.0.20:1/tcp", .quic_cid = "00"}, "QUIC is UDP"},
 	};
 
 	(void)state;
