@@ -118,6 +118,8 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
 			return VERDICT_NO_SNAT_ADDRESS;
 	}
 	stage = route_find(skb, p, 0, ret_route);
+	if (p->way == WAY_L2 && stage <= STAGE_NEXT && !route_is_direct(p, ret_route))
+		return VERDICT_NO_ROUTE;
 	return stage == ROUTE_NO_NEIGHBOUR ? STAGE_NEXT : stage;
 }
 

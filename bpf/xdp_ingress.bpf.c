@@ -142,6 +142,7 @@ static __always_inline int find_way(struct xdp_md *ctx, struct packet *p, const 
 				    struct route *ret_route)
 {
 	__u32 bytes;
+	int stage;
 
 	if (p->way == WAY_NAT)
 		return route_find(ctx, p, p->bytes, ret_route);
@@ -152,7 +153,10 @@ static __always_inline int find_way(struct xdp_md *ctx, struct packet *p, const 
 	encap_source(p, c);
 	if (p->way != WAY_L2 && !address_is_set(&p->to.src))
 		return VERDICT_NO_SNAT_ADDRESS;
-	return route_find(ctx, p, bytes, ret_route);
+	stage = route_find(ctx, p, bytes, ret_route);
+	if (p->way == WAY_L2 && stage == STAGE_NEXT && !route_is_direct(p, ret_route))
+		return VERDICT_NO_ROUTE;
+	return stage;
 }
 
 /* The packet as it is to leave. */

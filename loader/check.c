@@ -102,7 +102,8 @@ static int extension_probe(void)
 
 static int programs_probe(void)
 {
-	const struct objects_settings settings = {.flow_sets = FLOW_SETS_MIN, .neighbour_interval = 1};
+	const struct objects_settings settings = {.flow_sets = FLOW_SETS_MIN,
+						  .neighbour_interval = 1};
 	struct objects objects;
 	int err = objects_load(NULL, &settings, &objects);
 

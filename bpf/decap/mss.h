@@ -111,13 +111,18 @@ static long option_step(__u32 index, void *ctx)
 /* Finds the MSS option; *ret_at is its offset in the packet. */
 static __always_inline int mss_find(struct __sk_buff *skb, const struct syn *syn, __u32 *ret_at)
 {
-	struct options_walk walk = {.count = syn->options_bytes, .result = DECAP_MSS_ABSENT};
+	struct options_walk walk = {.result = DECAP_MSS_ABSENT};
+	__u32 count = syn->options_bytes;
 
-	if (walk.count == 0)
+	/* the verifier of 6.1 learns that a size is not zero from `<`, never from `==`, which
+	 * is what the compiler makes of `<` where it knows that this is a multiple of 4 */
+	asm volatile("" : "+r"(count));
+	if (count < 4)
 		return DECAP_MSS_ABSENT;
-	if (walk.count > TCP_OPTIONS_MAX)
+	if (count > TCP_OPTIONS_MAX)
 		return DECAP_MSS_UNREADABLE;
-	if (bpf_skb_load_bytes(skb, syn->tcp + sizeof(struct tcphdr), walk.bytes, walk.count))
+	walk.count = count;
+	if (bpf_skb_load_bytes(skb, syn->tcp + sizeof(struct tcphdr), walk.bytes, count))
 		return DECAP_MSS_UNREADABLE;
 	bpf_loop(TCP_OPTIONS_MAX, option_step, &walk, 0);
 	*ret_at = syn->tcp + sizeof(struct tcphdr) + walk.at;

@@ -21,6 +21,7 @@
 #include "bpf/maps.h"
 #include "bpf/stage/hash.h"
 #include "bpf/stage/packet.h"
+#include "bpf/stage/state.h"
 
 #define FLOW_CONFIRMED_MAX (FLOW_SLOTS - 1)
 
@@ -192,6 +193,8 @@ static __always_inline void table_touch(const struct packet *p, struct flow_set 
 	if (state == slot_state(is) && is.slot.tick == (__u16)tick)
 		return;
 	slot_write(set, index, slot_make(is.slot.tag, slot_endpoint(is), state, tick));
+	if (state == SLOT_CLOSING && slot_state(is) != SLOT_CLOSING && p->pick == VIP_PICK_LEAST)
+		opens_add(slot_endpoint(is), -1);
 }
 
 /* Remembers a new flow, in the slot it has already if it has one (else index is

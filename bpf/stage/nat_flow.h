@@ -151,8 +151,11 @@ static __always_inline enum flow_fate flow_fate(const struct packet *p, const st
 	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &id);
 	enum endpoint_state state = ENDPOINT_OUT;
 
-	if (endpoint && endpoint->way == WAY_NAT && endpoint->generation == flow->generation)
+	if (endpoint && endpoint->way != WAY_NONE && endpoint->generation == flow->generation)
 		state = endpoint_state(endpoint, id);
+	/* reached another way by now: connections that are open finish by NAT */
+	if (endpoint && endpoint->way != WAY_NAT && !packet_is_mid_flow(p))
+		return FLOW_MOVES;
 	if (state == ENDPOINT_OUT)
 		return packet_is_mid_flow(p) ? FLOW_IS_DOWN : FLOW_MOVES;
 	if (state == ENDPOINT_DRAINING && packet_is_syn(p) && flow->state != FLOW_NEW)
@@ -189,15 +192,20 @@ __noinline int flow_close_mirror(const struct packet *p)
 	return 0;
 }
 
-/* A client's flow closes, or begins again on the same ports. */
-static __noinline void flow_client_count(const struct packet *p, const struct nat_flow *flow)
+/* A client's flow closes, or begins again on the same ports: counted for the client
+ * that has a cap, and for the endpoint where loads are compared. */
+static __noinline void flow_count_change(const struct packet *p, const struct nat_flow *flow)
 {
 	bool was_closing = flow->state == FLOW_CLOSING;
 	bool is_closing = flow_state_next(p, flow->state) == FLOW_CLOSING;
 
-	if (is_closing && !was_closing)
+	if (is_closing == was_closing)
+		return;
+	if (p->pick == VIP_PICK_LEAST)
+		opens_add(flow->endpoint, is_closing ? -1 : 1);
+	if (p->client_max && is_closing)
 		nat_client_less(&p->key.src);
-	else if (was_closing && !is_closing)
+	else if (p->client_max)
 		nat_client_more(&p->key.src, ~0u);
 }
 
@@ -208,8 +216,8 @@ static __always_inline void flow_touch(const struct packet *p, struct nat_flow *
 	flow->seen_at = now;
 	flow->packets += p->count;
 	flow->bytes += p->bytes;
-	if (p->client_max && !p->is_answer)
-		flow_client_count(p, flow);
+	if (!p->is_answer && (p->client_max || p->pick == VIP_PICK_LEAST))
+		flow_count_change(p, flow);
 	flow->state = flow_state_next(p, flow->state);
 	if (p->tcp_flags & TCP_RST)
 		flow_close_mirror(p);

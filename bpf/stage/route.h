@@ -133,6 +133,15 @@ static __always_inline bool route_from_path(struct packet *p, struct route *ret_
 	return true;
 }
 
+/* L2: the packet keeps the VIP as its destination, so it may go to the endpoint
+ * itself only, never to a router on the way there. */
+static __always_inline bool route_is_direct(const struct packet *p, const struct route *route)
+{
+	if (route->via_ipv6)
+		return address_equal(&route->via, &p->to.dst);
+	return route->via.words[3] == p->to.dst.words[3];
+}
+
 /* May XDP send by this device?  Back where it came from always; else only a
  * device with native XDP, as others have no queue for XDP's frames. */
 static __always_inline bool route_is_native(const struct packet *p, __u32 ifindex)

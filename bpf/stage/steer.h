@@ -101,15 +101,6 @@ static __always_inline int table_follow(struct packet *p, union slot_word is, __
 	return VERDICT_ENDPOINT_DOWN;
 }
 
-static __always_inline void opens_count(const struct packet *p)
-{
-	__u32 id = p->endpoint;
-	struct opens *opens_ = bpf_map_lookup_elem(&opens, &id);
-
-	if (opens_)
-		__sync_fetch_and_add(&opens_->count, 1);
-}
-
 /* A flow that no table knows, or whose endpoint is out (index: its slot). */
 __noinline int steer_new(struct packet *p, struct flow_set *set, const struct contract *c,
 			 __u32 tick, int index)
@@ -131,7 +122,7 @@ __noinline int steer_new(struct packet *p, struct flow_set *set, const struct co
 		if (stage != STAGE_NEXT)
 			p->endpoint = ENDPOINT_NONE;
 		else if (p->pick == VIP_PICK_LEAST && !p->is_dry)
-			opens_count(p);
+			opens_add(p->endpoint, 1);
 		return stage;
 	}
 	if (p->is_dry || p->tcp_flags & (TCP_RST | TCP_FIN))
@@ -141,7 +132,7 @@ __noinline int steer_new(struct packet *p, struct flow_set *set, const struct co
 	if (!table_store(p, set, index, tick))
 		p->why = WHY_FULL;
 	if (p->pick == VIP_PICK_LEAST && !packet_is_mid_flow(p))
-		opens_count(p);
+		opens_add(p->endpoint, 1);
 	return STAGE_NEXT;
 }
 

@@ -58,9 +58,10 @@ struct nat_count {
 	uint32_t *counts;
 };
 
-static int nat_flow_count(void *ctx, const struct flow_key *key, const struct nat_flow *flow)
+static int nat_flow_count(void *ctx, const void *key, const void *value)
 {
 	const struct nat_count *count = ctx;
+	const struct nat_flow *flow = value;
 
 	(void)key;
 	if (nat_flow_is_live(count->maps, flow, count->now_ns))
@@ -68,9 +69,22 @@ static int nat_flow_count(void *ctx, const struct flow_key *key, const struct na
 	return 0;
 }
 
-int nat_flows_count(const struct maps *maps, uint64_t now_ns, uint32_t *counts)
+int nat_flows_count_part(const struct maps *maps, struct walk_position *position, uint32_t entries,
+			 uint64_t now_ns, uint32_t *counts)
 {
 	struct nat_count count = {maps, now_ns, counts};
 
-	return flows_each(maps, false, nat_flow_count, &count);
+	return walk_hash_part(flows_fd(maps, false), sizeof(struct flow_key),
+			      sizeof(struct nat_flow), NAT_FLOWS_MAX, position, entries,
+			      nat_flow_count, &count);
+}
+
+int nat_flows_count(const struct maps *maps, uint64_t now_ns, uint32_t *counts)
+{
+	struct walk_position position = {0};
+	int err = 0;
+
+	while (!err && !position.done)
+		err = nat_flows_count_part(maps, &position, UINT32_MAX, now_ns, counts);
+	return err;
 }

@@ -134,6 +134,13 @@ uint32_t flow_table_forget_all(const struct maps *maps, const uint32_t *endpoint
 			       uint32_t now);
 uint32_t flow_table_forget(const struct maps *maps, uint32_t endpoint, uint32_t now);
 
+/* ---- paths and next hops (controller) ---- */
+/* Into slots of maps->paths and maps->nexthops, or of a test's own memory, so that a
+ * reader never takes half of the old and half of the new record.  True when something
+ * differed.  nexthop_put() sets changed_at to `now` (CLOCK_REALTIME, ns) then. */
+bool path_put(struct path *slot, const struct path *path);
+bool nexthop_put(struct nexthop *slot, const struct nexthop *nexthop, uint64_t now);
+
 /* ---- flows through NAT ---- */
 /* A flow through NAT counts as live when it is not closing, its endpoint is still the
  * same, and its client sent a packet this recently; NAT keeps entries of idle ones
@@ -143,6 +150,14 @@ bool nat_flow_is_live(const struct maps *maps, const struct nat_flow *flow, uint
 /* Adds live flows at `now_ns` (CLOCK_MONOTONIC) to counts[endpoint id], ENDPOINTS_MAX
  * of them. */
 int nat_flows_count(const struct maps *maps, uint64_t now_ns, uint32_t *counts);
+/* The same of about `entries` entries from *position on, all zero to begin, until
+ * position->done. */
+struct walk_position {
+	uint32_t token;
+	bool begun, done;
+};
+int nat_flows_count_part(const struct maps *maps, struct walk_position *position, uint32_t entries,
+			 uint64_t now_ns, uint32_t *counts);
 /* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
  * it.  -ENOENT: no such flow. */
 int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,
@@ -205,6 +220,7 @@ struct inflight inflight_sum(const struct maps *maps, uint32_t endpoint);
 const char *verdict_name(enum verdict verdict);
 const char *verdict_text(enum verdict verdict);
 bool verdict_drops(enum verdict verdict);
+const char *nexthop_state_name(uint16_t state);
 const char *why_name(enum why why);
 const char *why_text(enum why why);
 const char *admin_state_name(uint8_t state);

@@ -245,13 +245,16 @@ static void progress_say(struct progress *progress, const struct remaining *left
 		 age_format(deadline > now_ns ? deadline - now_ns : 0, age));
 }
 
-static void wait_step(uint64_t look_ns)
+/* Rests after a look that took `look_ns` of CPU time, not beyond the deadline. */
+static void wait_step(uint64_t look_ns, uint64_t left_ns)
 {
 	uint64_t step = look_ns * WAIT_STEP_LOOKS;
 	struct timespec t;
 
 	if (step < WAIT_STEP_NS)
 		step = WAIT_STEP_NS;
+	if (step > left_ns)
+		step = left_ns;
 	t = (struct timespec){(time_t)(step / NS_PER_S), (long)(step % NS_PER_S)};
 	nanosleep(&t, NULL);
 }
@@ -260,21 +263,21 @@ static void wait_step(uint64_t look_ns)
 static int remaining_wait(const struct maps *maps, struct subject *subjects, size_t count,
 			  unsigned long wait_s)
 {
-	uint64_t start = clock_monotonic_ns(), deadline = start + wait_s * NS_PER_S, now;
+	uint64_t deadline = clock_monotonic_ns() + wait_s * NS_PER_S;
 	struct progress progress = {0};
-	struct remaining left;
-	int err;
 
 	for (;;) {
-		err = remaining_update(maps, subjects, count, &left);
+		uint64_t start = clock_read_ns(CLOCK_THREAD_CPUTIME_ID), now;
+		struct remaining left;
+		int err = remaining_update(maps, subjects, count, &left);
+
 		if (err || !remaining_total(&left))
 			return err;
 		now = clock_monotonic_ns();
 		if (now >= deadline)
 			return -ETIMEDOUT;
 		progress_say(&progress, &left, now, deadline);
-		wait_step(now - start);
-		start = clock_monotonic_ns();
+		wait_step(clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - start, deadline - now);
 	}
 }
 

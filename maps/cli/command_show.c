@@ -13,7 +13,8 @@
 #include "userspace/base/log.h"
 
 #define SCREEN_CLEAR "\033[H\033[J"
-#define VIEWS "vips|pools|endpoints|clusters|flows|flow-table|verdicts|rings|contract"
+#define VIEWS                                                                                      \
+	"vips|pools|endpoints|clusters|flows|flow-table|verdicts|rings|contract|paths|nexthops"
 #define VIEW_OPTIONS                                                                               \
 	(WITH(OPTION_CLUSTER) | WITH(OPTION_POOL) | WITH(OPTION_USE) | WITH(OPTION_ALL) |          \
 	 WITH(OPTION_WIDE) | WITH(OPTION_LIMIT))

@@ -163,9 +163,7 @@ static int vip_remove_run(struct request *request)
 	return err ? err : change_print(request, maps, &done, "removed");
 }
 
-#define ARGUMENTS                                                                                  \
-	"ADDRESS:PORT/tcp|udp --endpoint ADDRESS:PORT[*WEIGHT][,way=WAY][,id=N]... [--way WAY]\n"  \
-	"         [--pick maglev|least] [--down reset|drop] [--quic]"
+#define ARGUMENTS "ADDRESS:PORT/tcp|udp --endpoint ADDRESS:PORT[*WEIGHT][,way=WAY][,id=N]..."
 
 #define ENDPOINT_HELP                                                                               \
 	"An endpoint is ADDRESS:PORT, *WEIGHT right behind it, then options after commas:\n"        \

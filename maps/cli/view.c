@@ -11,8 +11,9 @@
 #include "userspace/base/text.h"
 
 static const struct view *const views[] = {
-	&view_vips,	  &view_pools,	  &view_endpoints, &view_clusters, &view_flows,
-	&view_flow_table, &view_verdicts, &view_rings,	   &view_contract,
+	&view_vips,	&view_pools,	  &view_endpoints, &view_clusters,
+	&view_flows,	&view_flow_table, &view_verdicts,  &view_rings,
+	&view_contract, &view_paths,	  &view_nexthops,
 };
 
 const struct view *view_find(const char *name)

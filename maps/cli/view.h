@@ -30,7 +30,7 @@ struct view {
 };
 
 extern const struct view view_vips, view_pools, view_endpoints, view_clusters, view_flows,
-	view_flow_table, view_verdicts, view_rings, view_contract;
+	view_flow_table, view_verdicts, view_rings, view_contract, view_paths, view_nexthops;
 
 /* NULL: no such view. */
 const struct view *view_find(const char *name);

@@ -217,10 +217,9 @@ static void an_event_says_who_and_why(void **state)
 	bench_serve(bench, false);
 	way_ask(bench, &ways[0], 4321, FLAG_ACK);
 	assert_int_equal(ring_buffer__consume(ring), 0); /* nobody has asked */
-	assert_int_equal(capture_put(bench->operator,
-				     &(struct capture){.interval = 1,
-						       .vip = VIP_ID_ANY,
-						       .until = ~0ull}),
+	assert_int_equal(capture_put(bench->operator, &(struct capture){.interval = 1,
+									.vip = VIP_ID_ANY,
+									.until = ~0ull}),
 			 0);
 	way_ask(bench, &ways[0], 4321, FLAG_ACK);
 	assert_int_equal(capture_put(bench->operator, &(struct capture){0}), 0);

@@ -18,6 +18,7 @@ struct live_counts {
 	struct loop *loop;
 	struct live_sweep *sweep;
 	struct timer turn;
+	uint64_t began_at; /* CLOCK_MONOTONIC; 0: no sweep is under way */
 	bool failing; /* said so already */
 };
 
@@ -35,11 +36,18 @@ static void turn(struct timer *timer)
 	struct live_counts *counts = container_of(timer, struct live_counts, turn);
 	uint64_t start = clock_read_ns(CLOCK_THREAD_CPUTIME_ID), took;
 	enum live_step step = LIVE_IDLE;
-	int err = live_sweep_step(counts->sweep, &step);
+	uint64_t now = clock_monotonic_ns();
+	int err;
 
+	if (!counts->began_at)
+		counts->began_at = now;
+	err = live_sweep_step(counts->sweep, &step);
 	took = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - start;
 	failure_say(counts, err);
-	loop_timer_after(counts->loop, &counts->turn, live_pause_ns(step, took));
+	loop_timer_after(counts->loop, &counts->turn,
+			 live_pause_ns(step, took, now - counts->began_at));
+	if (step != LIVE_PART)
+		counts->began_at = 0;
 }
 
 int live_counts_new(struct loop *loop, struct maps *maps, struct live_counts **ret_counts)
@@ -51,7 +59,7 @@ int live_counts_new(struct loop *loop, struct maps *maps, struct live_counts **r
 		return -ENOMEM;
 	counts->loop = loop;
 	counts->turn = TIMER_INIT(turn);
-	err = live_sweep_new(maps, LIVE_SETS_A_STEP, &counts->sweep);
+	err = live_sweep_new(maps, LIVE_PORTION, &counts->sweep);
 	if (!err)
 		err = loop_timer_after(loop, &counts->turn, 0);
 	if (err) {

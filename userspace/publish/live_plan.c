@@ -35,13 +35,18 @@ struct live live_record(const struct live_facts *facts)
 	};
 }
 
-uint64_t live_pause_ns(enum live_step step, uint64_t took_ns)
+static uint64_t at_least(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+uint64_t live_pause_ns(enum live_step step, uint64_t took_ns, uint64_t since_ns)
 {
 	uint64_t pause = took_ns * LIVE_SHARE;
 
 	if (step == LIVE_IDLE)
-		return pause > LIVE_IDLE_NS ? pause : LIVE_IDLE_NS;
-	if (step == LIVE_DONE && pause < LIVE_PAUSE_MIN_NS)
-		return LIVE_PAUSE_MIN_NS;
+		return at_least(pause, LIVE_IDLE_NS);
+	if (step == LIVE_DONE && since_ns < LIVE_INTERVAL_MIN_NS)
+		return at_least(pause, LIVE_INTERVAL_MIN_NS - since_ns);
 	return pause;
 }

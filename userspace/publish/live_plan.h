@@ -10,7 +10,8 @@
 /* A load sample that is older says nothing of now: more than two of the longest
  * scrape intervals. */
 #define LIVE_LOAD_FRESH_NS 10000000000ull
-#define LIVE_PAUSE_MIN_NS 200000000ull
+/* From one sweep to the next. */
+#define LIVE_INTERVAL_MIN_NS 200000000ull
 /* Counting takes at most 1 / LIVE_SHARE of one core. */
 #define LIVE_SHARE 100
 /* Between two looks whether there is an L4 VIP at all. */
@@ -30,10 +31,11 @@ struct live live_record(const struct live_facts *facts);
 
 enum live_step {
 	LIVE_IDLE, /* there is no L4 VIP: nothing was counted */
-	LIVE_PART, /* some of the table is counted */
-	LIVE_DONE, /* all of it, and published */
+	LIVE_PART, /* some of the tables is counted */
+	LIVE_DONE, /* all of them, and published */
 };
-/* How long to rest after a step that took `took_ns` of CPU time. */
-uint64_t live_pause_ns(enum live_step step, uint64_t took_ns);
+/* How long to rest after a step that took `took_ns` of CPU time; the sweep began
+ * `since_ns` ago. */
+uint64_t live_pause_ns(enum live_step step, uint64_t took_ns, uint64_t since_ns);
 
 #endif

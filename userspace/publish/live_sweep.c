@@ -11,8 +11,10 @@
 
 struct live_sweep {
 	struct maps *maps;
-	uint32_t sets_a_step;
-	uint32_t next_set; /* 0: no sweep is under way */
+	struct live_portion portion;
+	bool under_way;
+	struct walk_position nat; /* how far it has come, */
+	uint32_t next_set; /* and then here */
 	bool published; /* map `live` has records of ours */
 	bool pools[POOLS_MAX]; /* behind an L4 VIP */
 	uint32_t generations[ENDPOINTS_MAX]; /* when the sweep began; 0: not counted */
@@ -20,14 +22,14 @@ struct live_sweep {
 	uint32_t flows[ENDPOINTS_MAX];
 };
 
-int live_sweep_new(struct maps *maps, uint32_t sets_a_step, struct live_sweep **ret_sweep)
+int live_sweep_new(struct maps *maps, struct live_portion portion, struct live_sweep **ret_sweep)
 {
 	struct live_sweep *sweep = calloc(1, sizeof(*sweep));
 
 	if (!sweep)
 		return -ENOMEM;
 	sweep->maps = maps;
-	sweep->sets_a_step = sets_a_step;
+	sweep->portion = portion;
 	sweep->published = true; /* a controller before us may have left some */
 	*ret_sweep = sweep;
 	return 0;
@@ -125,41 +127,57 @@ static void endpoints_note(struct live_sweep *sweep)
 	}
 }
 
-/* *ret_any: there is an L4 VIP. */
-static int begin(struct live_sweep *sweep, bool *ret_any)
+/* under_way, or there is no L4 VIP. */
+static int begin(struct live_sweep *sweep)
 {
 	int err;
 
 	memset(sweep->pools, 0, sizeof(sweep->pools));
 	err = vips_each(sweep->maps, vip_note, sweep);
-	if (err)
+	if (err || !any(sweep->pools, POOLS_MAX))
 		return err;
-	*ret_any = any(sweep->pools, POOLS_MAX);
-	if (!*ret_any)
-		return 0;
 	endpoints_note(sweep);
-	return nat_flows_count(sweep->maps, clock_monotonic_ns(), sweep->flows);
+	sweep->nat = (struct walk_position){0};
+	sweep->next_set = 0;
+	sweep->under_way = true;
+	return 0;
+}
+
+/* A portion of the NAT table, and when that is done one of the other. */
+static int count(struct live_sweep *sweep)
+{
+	int err = 0;
+
+	if (!sweep->nat.done)
+		err = nat_flows_count_part(sweep->maps, &sweep->nat, sweep->portion.nat_flows,
+					   clock_monotonic_ns(), sweep->flows);
+	if (err || !sweep->nat.done)
+		return err;
+	flow_table_count_part(sweep->maps, sweep->next_set, sweep->portion.sets, clock_tick(),
+			      sweep->flows);
+	sweep->next_set += sweep->portion.sets;
+	return 0;
 }
 
 int live_sweep_step(struct live_sweep *sweep, enum live_step *ret_step)
 {
-	bool has_l4 = true;
-	int err = sweep->next_set ? 0 : begin(sweep, &has_l4);
+	int err = sweep->under_way ? 0 : begin(sweep);
 
-	if (err)
-		return err;
-	if (!has_l4) {
+	if (!err && !sweep->under_way) {
 		all_void(sweep);
 		*ret_step = LIVE_IDLE;
 		return 0;
 	}
-	flow_table_count_part(sweep->maps, sweep->next_set, sweep->sets_a_step, clock_tick(),
-			      sweep->flows);
-	sweep->next_set += sweep->sets_a_step;
+	if (!err)
+		err = count(sweep);
+	if (err) {
+		sweep->under_way = false;
+		return err;
+	}
 	*ret_step = LIVE_PART;
 	if (sweep->next_set >= sweep->maps->contract.flow_sets) {
-		sweep->next_set = 0;
 		publish(sweep);
+		sweep->under_way = false;
 		*ret_step = LIVE_DONE;
 	}
 	return 0;

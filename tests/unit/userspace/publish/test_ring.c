@@ -252,7 +252,8 @@ static void senseless_members_are_refused(void **state)
 	members[1].weight = RING_WEIGHT_MAX;
 	members[1].endpoint = ENDPOINT_NONE;
 	assert_int_equal(ring_build(members, 2, SEED, NULL, 0, &slots, &size), -EINVAL);
-	assert_int_equal(ring_build(members, ENDPOINTS_MAX + 1, SEED, NULL, 0, &slots, &size), -E2BIG);
+	assert_int_equal(ring_build(members, ENDPOINTS_MAX + 1, SEED, NULL, 0, &slots, &size),
+			 -E2BIG);
 	assert_null(slots);
 }
 
