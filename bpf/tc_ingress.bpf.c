@@ -12,20 +12,26 @@
 
 #define PACKET_LOAD(ctx, to, bytes) bpf_skb_load_bytes(ctx, 0, to, bytes)
 
+#include "bpf/stage/bytes_skb.h"
+
 #include "bpf/maps.h"
+#include "bpf/stage/edge.h"
 #include "bpf/stage/encap_skb.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
+#include "bpf/stage/parse_odd.h"
 #include "bpf/stage/rewrite_skb.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
 #include "bpf/stage/steer.h"
+#include "bpf/stage/tell.h"
 #include "bpf/stage/verdict.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define TC_PASS TC_ACT_UNSPEC /* TCX_NEXT: other programs have their turn */
 #define HEADERS_MAX 128 /* what parsing may want in the linear part */
+#define TAGS_MAX 3 /* two that parsing takes in the frame, one beside it */
 
 /* XDP's verdict on this packet, taken off so that no other TC program of ours,
  * in this gateway or the next, reads it again; VERDICT_TO_TC without a mark. */
@@ -39,13 +45,6 @@ static __always_inline __u32 mark_take(struct __sk_buff *skb)
 	is_ours = mark->ifindex == skb->ifindex;
 	mark->magic = 0;
 	return is_ours ? mark->verdict : VERDICT_TO_TC;
-}
-
-static __always_inline int verdict_out(struct __sk_buff *skb, const struct packet *p, __u32 verdict)
-{
-	event_report(skb, p, verdict);
-	verdict_count(p, verdict);
-	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
 }
 
 /* Data begins with the Ethernet header, except behind generic XDP from Linux 6.9
@@ -62,31 +61,86 @@ static __always_inline bool ethernet_is_missing(struct __sk_buff *skb)
 __noinline int parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 wanted = skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX;
+	int stage;
 
 	if (!p)
 		return VERDICT_NOT_IP;
-	if (skb->vlan_present) /* the tag is not in the frame: a VLAN device's packet */
-		return VERDICT_NOT_IP;
+	p->has_tag_beside = skb->vlan_present;
 	/* failure shows as short headers */
 	if ((void *)(long)skb->data + wanted > (void *)(long)skb->data_end)
 		bpf_skb_pull_data(skb, wanted);
 	if (ethernet_is_missing(skb))
-		return parse_packet(p, skb->protocol, 0, (void *)(long)skb->data,
-				    (void *)(long)skb->data_end);
-	return parse_packet(p, skb->protocol, ETH_HLEN, (void *)(long)skb->data,
-			    (void *)(long)skb->data_end);
+		stage = parse_packet(p, skb->protocol, 0, (void *)(long)skb->data,
+				     (void *)(long)skb->data_end);
+	else
+		stage = parse_packet(p, skb->protocol, ETH_HLEN, (void *)(long)skb->data,
+				     (void *)(long)skb->data_end);
+	return stage == STAGE_ODD ? parse_odd(skb, p) : stage;
 }
 
 /* Makes room for the Ethernet header that bpf_redirect_neigh wants to fill. */
 static __always_inline int ethernet_restore(struct __sk_buff *skb, struct packet *p)
 {
-	if (p->l3_offset == ETH_HLEN)
+	if (p->l3_offset)
 		return STAGE_NEXT;
 	if (bpf_skb_change_head(skb, ETH_HLEN, 0))
-		return VERDICT_MALFORMED;
+		return VERDICT_NO_HEADROOM;
 	p->l3_offset = ETH_HLEN;
 	p->l4_offset += ETH_HLEN;
 	return STAGE_NEXT;
+}
+
+/* Takes VLAN tags off: those in the frame, and the one beside it. */
+static __noinline int tags_take(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 in_frame = (__u32)(p->l3_offset - ETH_HLEN) / VLAN_HEADER_BYTES;
+
+	for (__u32 i = 0; i < TAGS_MAX; i++) {
+		if (i >= in_frame + p->has_tag_beside)
+			break;
+		if (bpf_skb_vlan_pop(skb))
+			return VERDICT_NO_HEADROOM;
+	}
+	p->l4_offset -= p->l3_offset - ETH_HLEN;
+	p->l3_offset = ETH_HLEN;
+	return STAGE_NEXT;
+}
+
+/* The packet begins with a plain Ethernet header, as all that writes to it wants. */
+static __always_inline int link_make_plain(struct __sk_buff *skb, struct packet *p)
+{
+	int stage = ethernet_restore(skb, p);
+
+	if (stage == STAGE_NEXT && (p->has_tag_beside || p->l3_offset != ETH_HLEN))
+		stage = tags_take(skb, p);
+	return stage;
+}
+
+/* The packet becomes the answer that the verdict names.  Where its Ethernet header
+ * is missing the kernel finds its sender. */
+static __noinline int answer_out(struct __sk_buff *skb, struct packet *p, __u32 verdict)
+{
+	bool is_bare = p->l3_offset < ETH_HLEN;
+
+	event_report(skb, p, verdict);
+	if (is_bare && ethernet_restore(skb, p) != STAGE_NEXT)
+		verdict = VERDICT_NO_HEADROOM;
+	else
+		verdict = tell(skb, p, verdict);
+	verdict_count(p, verdict);
+	if (!verdict_is_answer(verdict))
+		return TC_ACT_SHOT;
+	return is_bare ? bpf_redirect_neigh(skb->ifindex, NULL, 0, 0) : bytes_reflect(skb);
+}
+
+static __always_inline int verdict_out(struct __sk_buff *skb, struct packet *p, __u32 verdict)
+{
+	verdict = tell_intent(p, verdict);
+	if (verdict_is_answer(verdict))
+		return answer_out(skb, p, verdict);
+	event_report(skb, p, verdict);
+	verdict_count(p, verdict);
+	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
 }
 
 static __always_inline int send(const struct packet *p, const struct route *route)
@@ -102,22 +156,29 @@ static __always_inline int send(const struct packet *p, const struct route *rout
 }
 
 /* The way out of a packet that has an endpoint.  L2: the neighbour is the
- * endpoint itself, wherever routes would lead. */
+ * endpoint itself, wherever routes would lead.  What is merged the kernel cuts to
+ * the device's MTU; what is not must fit as it is. */
 static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
 				    const struct contract *c, struct route *ret_route)
 {
+	bool is_merged = skb->gso_segs > 1;
 	struct ip_addr source;
+	__u32 bytes = p->bytes;
 	int stage;
 
 	if (p->way != WAY_NAT) {
 		p->out_ipv6 = address_is_ipv6(&p->to.dst);
-		if (!route_from_path(p, ret_route) && !address_is_set(&p->to.src))
+		bytes += route_overhead(p);
+		if (route_from_path(p, ret_route) && !is_merged && ret_route->mtu &&
+		    bytes > ret_route->mtu)
+			return VERDICT_TOO_BIG;
+		if (!address_is_set(&p->to.src))
 			encap_source(p, c);
 		source = p->to.src;
 		if (p->way != WAY_L2 && !address_is_set(&source))
 			return VERDICT_NO_SNAT_ADDRESS;
 	}
-	stage = route_find(skb, p, 0, ret_route);
+	stage = route_find(skb, p, is_merged ? 0 : bytes, ret_route);
 	if (p->way == WAY_L2 && stage <= STAGE_NEXT && !route_is_direct(p, ret_route))
 		return VERDICT_NO_ROUTE;
 	return stage == ROUTE_NO_NEIGHBOUR ? STAGE_NEXT : stage;
@@ -138,16 +199,22 @@ int tc_ingress(struct __sk_buff *skb)
 	stage = parse_skb(skb, p);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(p, contract_, &flow);
+	else if (stage == STAGE_EDGE)
+		stage = edge_steer(skb, p, contract_);
+	if (p->is_fragment)
+		fragment_note(p, stage);
 	if (stage != STAGE_NEXT)
 		return verdict_out(skb, p, stage);
 
 	stage = find_way(skb, p, contract_, &route);
-	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
+	if (stage == VERDICT_TOO_BIG)
+		p->mtu = route_mtu_inside(p, &route);
+	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow && p->kind == KIND_PORTS)
 		stage = flow_store(p, contract_, p->now);
 	if (stage == STAGE_NEXT)
-		stage = ethernet_restore(skb, p);
-	if (stage == STAGE_NEXT)
 		event_report(skb, p, verdict_sent(p));
+	if (stage == STAGE_NEXT)
+		stage = link_make_plain(skb, p);
 	if (stage == STAGE_NEXT)
 		stage = p->way == WAY_NAT ? rewrite_skb(skb, p) : encap_skb(skb, p);
 	if (stage != STAGE_NEXT)

@@ -9,14 +9,20 @@
  */
 #define PACKET_LOAD(ctx, to, bytes) bpf_xdp_load_bytes((struct xdp_md *)(ctx), 0, to, bytes)
 
+#include "bpf/stage/bytes_xdp.h"
+
 #include "bpf/maps.h"
+#include "bpf/stage/edge.h"
 #include "bpf/stage/encap.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
+#include "bpf/stage/parse_odd.h"
 #include "bpf/stage/rewrite.h"
+#include "bpf/stage/rewrite_odd.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
 #include "bpf/stage/steer.h"
+#include "bpf/stage/tell.h"
 #include "bpf/stage/verdict.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -83,11 +89,26 @@ static __noinline void explain_write(struct xdp_md *ctx, const struct packet *p,
 	explain->pad = 1; /* answered */
 }
 
+/* The frame becomes the answer that the verdict names. */
+static __noinline int answer_out(struct xdp_md *ctx, const struct packet *p, __u32 verdict,
+				 bool is_generic)
+{
+	if (is_generic) /* left to TC */
+		return XDP_PASS;
+	event_report(ctx, p, verdict);
+	verdict = tell(ctx, p, verdict);
+	verdict_count(p, verdict);
+	return verdict_is_answer(verdict) ? bytes_reflect(ctx) : XDP_DROP;
+}
+
 static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *p, __u32 verdict,
 				       bool is_generic)
 {
+	verdict = tell_intent(p, verdict);
 	if (p->is_dry)
 		explain_write(ctx, p, NEXTHOP_NONE, verdict);
+	else if (verdict_is_answer(verdict))
+		return answer_out(ctx, p, verdict, is_generic);
 	if (verdict_is_drop(verdict)) {
 		event_report(ctx, p, verdict);
 		verdict_count(p, verdict);
@@ -126,6 +147,8 @@ __noinline int parse_frame(struct xdp_md *ctx, struct packet *p)
 	if ((void *)(eth + 1) > xdp_end(ctx))
 		return VERDICT_NOT_IP;
 	stage = parse_packet(p, eth->h_proto, ETH_HLEN, xdp_data(ctx), xdp_end(ctx));
+	if (stage == STAGE_ODD)
+		return parse_odd(ctx, p);
 	if (stage == VERDICT_MALFORMED && headers_are_split(ctx, p))
 		return VERDICT_TO_TC;
 	return stage;
@@ -164,7 +187,8 @@ static __always_inline int write_packet(struct xdp_md *ctx, struct packet *p,
 					const struct route *route)
 {
 	if (p->way == WAY_NAT)
-		return rewrite_frame(p, xdp_data(ctx), xdp_end(ctx), route);
+		return p->is_odd ? rewrite_odd(ctx, p, route)
+				 : rewrite_frame(p, xdp_data(ctx), xdp_end(ctx), route);
 	return encap_frame(ctx, p, route);
 }
 
@@ -185,6 +209,10 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 	stage = parse_frame(ctx, p);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(p, contract_, &flow);
+	else if (stage == STAGE_EDGE)
+		stage = edge_steer(ctx, p, contract_);
+	if (p->is_fragment)
+		fragment_note(p, stage);
 	if (stage == STAGE_NEXT && is_generic)
 		stage = VERDICT_TO_TC;
 	if (stage != STAGE_NEXT)
@@ -200,12 +228,14 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 	if (stage == STAGE_NEXT && (!route_is_native(p, route.ifindex) ||
 				    (route.nexthop == NEXTHOP_NONE && neighbour_is_due(p, flow))))
 		stage = VERDICT_TO_TC;
-	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
+	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow && p->kind == KIND_PORTS)
 		stage = flow_store(p, contract_, p->now);
 	if (stage == STAGE_NEXT) {
 		event_report(ctx, p, verdict_sent(p));
 		stage = write_packet(ctx, p, &route);
 	}
+	if (stage == VERDICT_TOO_BIG)
+		p->mtu = route_mtu_inside(p, &route);
 	if (stage != STAGE_NEXT)
 		return verdict_out(ctx, p, stage, is_generic);
 	if (flow)

@@ -25,13 +25,7 @@
 #include "bpf/stage/route.h"
 
 #define ENCAP_TTL 64
-#define VLAN_HEADER_BYTES 4
 #define GUE_PORT_LOW 0xc000 /* of source ports: the dynamic ones, RFC 6335 */
-
-struct vlan_tag {
-	__be16 tci;
-	__be16 protocol; /* of what follows */
-};
 
 static __always_inline __be16 encap_source_port(const struct packet *p)
 {

@@ -33,6 +33,14 @@ struct translation {
 	__be16 dst_port;
 };
 
+/* What stands where ports would. */
+enum packet_kind {
+	KIND_PORTS, /* TCP or UDP */
+	KIND_ICMP, /* of the packet's family */
+	KIND_LATER, /* a fragment that is not the first: no L4 header */
+	KIND_REFUSED, /* a chain of extension headers too long, or with a stop to make */
+};
+
 struct packet {
 	struct flow_key key; /* as it arrived */
 	struct translation to; /* as it is to leave */
@@ -47,12 +55,18 @@ struct packet {
 	__u32 endpoint; /* id or ENDPOINT_NONE */
 	__u32 generation; /* of the endpoint */
 	__u32 row; /* of the ring, for explain */
+	__u32 fragment_id; /* of any fragment, network order; IPv4: 16 bits */
 	__u32 client_max; /* contract.nat_client_max */
 	__u16 vip_flags;
 	__u8 pick; /* enum vip_pick of the VIP */
 	__u8 down; /* enum vip_down of the VIP */
-	__u16 l3_offset; /* from the start of the data: 14, or 0 without Ethernet header */
+	__u16 l3_offset; /* from the start of the data: 14 and 4 a VLAN tag, or 0 without Ethernet
+			  * header */
 	__u16 l4_offset; /* likewise */
+	__u16 mtu; /* of the way out, less what encapsulation adds; once it was too little */
+	__u8 kind; /* enum packet_kind */
+	__u8 fragment_proto; /* of any fragment: what its first header says of the datagram */
+	__u8 icmp_type;
 	__u8 way; /* enum endpoint_way, once there is an endpoint */
 	__u8 why; /* enum why: how the endpoint was found */
 	__u8 state; /* of the flow before this packet, for explain */
@@ -62,8 +76,10 @@ struct packet {
 	bool is_ipv6;
 	bool out_ipv6; /* what leaves is routed as IPv6 */
 	bool is_answer; /* from an endpoint to its client */
-	bool is_fragment; /* the first one: later ones have no ports */
+	bool is_fragment; /* the first one, or kind is KIND_LATER */
 	bool has_options; /* IPv4 options or IPv6 extension headers */
+	bool has_tag_beside; /* TC: a VLAN tag that is not in the frame */
+	bool is_odd; /* any of: options, tags, no ports: not rewritten in place by rewrite_frame */
 	bool lies; /* lengths inside the headers contradict each other */
 	bool is_stable; /* the pick would be the same for every packet of the flow */
 	bool is_dry; /* to be explained only: nothing is stored, counted or sent */

@@ -2,9 +2,8 @@
 /* Stage 1: Ethernet, IP and the first bytes of TCP or UDP.
  *
  * Reads only; works on the linear part [data, end) that XDP and TC both give.
- * Options and extension headers are walked so that the ports are found and the
- * packet can be told from a stranger's, but an L4 VIP takes none of them
- * (stage vip).  VLAN tags, ICMP and later fragments have no ports here: passed.
+ * What most packets are is read here: at most two VLAN tags, an IP header
+ * without options, TCP or UDP.  All else is left to parse_odd.h.
  */
 #ifndef SLUICE_BPF_STAGE_PARSE_H
 #define SLUICE_BPF_STAGE_PARSE_H
@@ -23,17 +22,22 @@
 
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_OFFSET_MASK 0x1fff
-#define IPV6_OFFSET_MASK 0xfff8
-#define IPV6_MORE_FRAGMENTS 0x0001
-/* More than real headers need; a bound for the verifier. */
-#define L4_OFFSET_MAX 0x0fff
-#define IPV6_EXTENSIONS_MAX 4 /* what a real sender needs; more is passed to the stack */
+#define VLAN_HEADER_BYTES 4
 
-struct ipv6_extension {
-	__u8 next;
-	__u8 units; /* of 8 bytes beyond the first 8 */
-	__be16 offset; /* fragment header only */
+/* parse_packet: for parse_odd(); p->is_ipv6 and p->l3_offset are set. */
+#define STAGE_ODD (-3)
+/* For edge_steer(): p->kind is not KIND_PORTS. */
+#define STAGE_EDGE (-4)
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 protocol; /* of what follows */
 };
+
+static __always_inline bool protocol_is_tag(__be16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
+}
 
 static __always_inline void address_from_ipv4(struct ip_addr *addr, __be32 ipv4)
 {
@@ -74,100 +78,71 @@ static __always_inline int parse_udp(struct packet *p, void *l4, void *end)
 	return STAGE_NEXT;
 }
 
-static __always_inline int parse_l4(struct packet *p, void *data, void *end)
+/* `l4` is where p->l4_offset says. */
+static __always_inline int parse_l4(struct packet *p, void *l4, void *end)
 {
-	void *l4 = data + (p->l4_offset & L4_OFFSET_MAX);
-
-	if (p->l4_offset > L4_OFFSET_MAX)
-		return VERDICT_MALFORMED;
 	if (p->l3_offset + p->bytes > p->frame_bytes)
 		p->lies = true;
 	if (p->key.proto == IPPROTO_TCP)
 		return parse_tcp(p, l4, end);
-	if (p->key.proto == IPPROTO_UDP)
-		return parse_udp(p, l4, end);
-	return VERDICT_NOT_A_VIP;
+	return parse_udp(p, l4, end);
 }
 
-static __always_inline int parse_ipv4(struct packet *p, __u32 l3_offset, void *data, void *end)
+static __always_inline bool proto_has_ports(__u8 proto)
 {
-	struct iphdr *ip = data + l3_offset;
-	__u16 fragment;
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
+}
 
-	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
-		return VERDICT_MALFORMED;
+static __always_inline void parse_ipv4_fields(struct packet *p, const struct iphdr *ip)
+{
 	p->bytes = bpf_ntohs(ip->tot_len);
 	p->ttl = ip->ttl;
 	p->tos = ip->tos;
 	p->key.proto = ip->protocol;
 	address_from_ipv4(&p->key.src, ip->saddr);
 	address_from_ipv4(&p->key.dst, ip->daddr);
-	p->has_options = ip->ihl > 5;
-	p->l4_offset = l3_offset + ip->ihl * 4;
-
-	fragment = bpf_ntohs(ip->frag_off);
-	p->is_fragment = fragment & IPV4_MORE_FRAGMENTS;
-	if (fragment & IPV4_OFFSET_MASK)
-		return VERDICT_LATER_FRAGMENT;
-	return parse_l4(p, data, end);
 }
 
-/* Moves l4_offset and proto past one extension header.  STAGE_NEXT: there may
- * be another.  `*done`: proto is no extension header. */
-static __always_inline int parse_ipv6_extension(struct packet *p, void *data, void *end, bool *done)
+static __always_inline void parse_ipv6_fields(struct packet *p, const struct ipv6hdr *ip)
 {
-	struct ipv6_extension *extension = data + (p->l4_offset & L4_OFFSET_MAX);
-	bool is_fragment = p->key.proto == IPPROTO_FRAGMENT;
-
-	if (!is_fragment && p->key.proto != IPPROTO_HOPOPTS && p->key.proto != IPPROTO_ROUTING &&
-	    p->key.proto != IPPROTO_DSTOPTS) {
-		*done = true;
-		return STAGE_NEXT;
-	}
-	if ((void *)(extension + 1) > end)
-		return VERDICT_MALFORMED;
-	p->has_options = true;
-	p->key.proto = extension->next;
-	p->l4_offset += is_fragment ? 8 : 8 + 8 * extension->units;
-	if (!is_fragment)
-		return STAGE_NEXT;
-	p->is_fragment = bpf_ntohs(extension->offset) & IPV6_MORE_FRAGMENTS;
-	if (bpf_ntohs(extension->offset) & IPV6_OFFSET_MASK)
-		return VERDICT_LATER_FRAGMENT;
-	return STAGE_NEXT;
-}
-
-static __always_inline int parse_ipv6(struct packet *p, __u32 l3_offset, void *data, void *end)
-{
-	struct ipv6hdr *ip = data + l3_offset;
-	bool done = false;
-
-	if ((void *)(ip + 1) > end || ip->version != 6)
-		return VERDICT_MALFORMED;
-	p->is_ipv6 = true;
 	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	p->ttl = ip->hop_limit;
 	p->tos = ip->priority << 4 | ip->flow_lbl[0] >> 4;
 	p->key.proto = ip->nexthdr;
 	__builtin_memcpy(&p->key.src, &ip->saddr, sizeof(p->key.src));
 	__builtin_memcpy(&p->key.dst, &ip->daddr, sizeof(p->key.dst));
-	p->l4_offset = l3_offset + sizeof(*ip);
-
-#pragma unroll
-	for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
-		int stage = done ? STAGE_NEXT : parse_ipv6_extension(p, data, end, &done);
-
-		if (stage != STAGE_NEXT)
-			return stage;
-	}
-	return parse_l4(p, data, end);
 }
 
-/* STAGE_NEXT with key, lengths and flags set: a TCP or UDP packet with ports.
- * p->frame_bytes is the caller's.  l3_offset: 14, or 0 where there is no
- * Ethernet header; an argument, so that the verifier sees that it is small. */
-static __always_inline int parse_packet(struct packet *p, __be16 protocol, __u32 l3_offset,
-					void *data, void *end)
+static __always_inline int parse_ipv4(struct packet *p, __u32 l3_offset, void *data, void *end)
+{
+	struct iphdr *ip = data + l3_offset;
+
+	if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+		return VERDICT_MALFORMED;
+	if (ip->ihl > 5 || !proto_has_ports(ip->protocol) ||
+	    ip->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK))
+		return STAGE_ODD;
+	parse_ipv4_fields(p, ip);
+	p->l4_offset = l3_offset + sizeof(*ip);
+	return parse_l4(p, ip + 1, end);
+}
+
+static __always_inline int parse_ipv6(struct packet *p, __u32 l3_offset, void *data, void *end)
+{
+	struct ipv6hdr *ip = data + l3_offset;
+
+	if ((void *)(ip + 1) > end || ip->version != 6)
+		return VERDICT_MALFORMED;
+	p->is_ipv6 = true;
+	if (!proto_has_ports(ip->nexthdr))
+		return STAGE_ODD;
+	parse_ipv6_fields(p, ip);
+	p->l4_offset = l3_offset + sizeof(*ip);
+	return parse_l4(p, ip + 1, end);
+}
+
+static __always_inline int parse_ip(struct packet *p, __be16 protocol, __u32 l3_offset, void *data,
+				    void *end)
 {
 	p->l3_offset = l3_offset;
 	if (protocol == bpf_htons(ETH_P_IP))
@@ -175,6 +150,33 @@ static __always_inline int parse_packet(struct packet *p, __be16 protocol, __u32
 	if (protocol == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(p, l3_offset, data, end);
 	return VERDICT_NOT_IP;
+}
+
+/* Behind one tag or two (QinQ, IEEE 802.1ad), which stay where they are. */
+static __always_inline int parse_tagged(struct packet *p, void *data, void *end)
+{
+	struct vlan_tag *tag = data + ETH_HLEN;
+
+	p->is_odd = true;
+	if ((void *)(tag + 1) > end)
+		return VERDICT_NOT_IP;
+	if (!protocol_is_tag(tag->protocol))
+		return parse_ip(p, tag->protocol, ETH_HLEN + VLAN_HEADER_BYTES, data, end);
+	tag++;
+	if ((void *)(tag + 1) > end)
+		return VERDICT_NOT_IP;
+	return parse_ip(p, tag->protocol, ETH_HLEN + 2 * VLAN_HEADER_BYTES, data, end);
+}
+
+/* STAGE_NEXT with key, lengths and flags set: a TCP or UDP packet with ports.
+ * p->frame_bytes is the caller's.  `protocol` and l3_offset: 14, or 0 where there is
+ * no Ethernet header; an argument, so that the verifier sees that it is small. */
+static __always_inline int parse_packet(struct packet *p, __be16 protocol, __u32 l3_offset,
+					void *data, void *end)
+{
+	if (l3_offset && protocol_is_tag(protocol))
+		return parse_tagged(p, data, end);
+	return parse_ip(p, protocol, l3_offset, data, end);
 }
 
 #endif

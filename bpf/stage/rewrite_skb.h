@@ -16,6 +16,7 @@
 #include <linux/udp.h>
 #include <stddef.h>
 
+#include "bpf/stage/icmp.h"
 #include "bpf/stage/packet.h"
 #include "maps/layout/verdict.h"
 
@@ -69,22 +70,34 @@ static __always_inline long rewrite_skb_ipv4(struct __sk_buff *skb, const struct
 	return error;
 }
 
+/* Of a later fragment no checksum makes up for the new addresses. */
 static __always_inline long rewrite_skb_ipv6(struct __sk_buff *skb, const struct packet *p)
 {
+	__u64 flags = p->kind == KIND_LATER ? BPF_F_RECOMPUTE_CSUM : 0;
 	__u8 hop_limit = p->ttl - 1;
 	long error;
 
 	error = bpf_skb_store_bytes(skb, SOURCE_OFFSET_IPV6, &p->to.src, 2 * sizeof(struct ip_addr),
-				    0);
+				    flags);
 	error |= bpf_skb_store_bytes(skb, TTL_OFFSET_IPV6, &hop_limit, sizeof(hop_limit), 0);
 	return error;
 }
 
+/* What lies behind the IP header. */
+static __always_inline long rewrite_skb_inside(struct __sk_buff *skb, struct packet *p)
+{
+	if (p->kind == KIND_PORTS)
+		return rewrite_skb_l4(skb, p);
+	if (p->kind == KIND_ICMP)
+		return icmp_translate(skb, p, rewrite_address_difference(p));
+	return 0;
+}
+
 /* A helper fails only when there is no memory for a private copy of the
  * headers; the half written packet is then dropped. */
-static __always_inline int rewrite_skb(struct __sk_buff *skb, const struct packet *p)
+static __always_inline int rewrite_skb(struct __sk_buff *skb, struct packet *p)
 {
-	long error = rewrite_skb_l4(skb, p);
+	long error = rewrite_skb_inside(skb, p);
 
 	error |= p->is_ipv6 ? rewrite_skb_ipv6(skb, p) : rewrite_skb_ipv4(skb, p);
 	return error ? VERDICT_MALFORMED : STAGE_NEXT;

@@ -43,6 +43,14 @@ static __always_inline __u32 route_overhead(const struct packet *p)
 	return p->way == WAY_IPIP ? bytes : 0;
 }
 
+/* What the way carries of a packet that goes by it; 0: unknown. */
+static __always_inline __u16 route_mtu_inside(const struct packet *p, const struct route *route)
+{
+	__u32 overhead = route_overhead(p);
+
+	return route->mtu > overhead ? route->mtu - overhead : 0;
+}
+
 static __always_inline int route_result(long result)
 {
 	switch (result) {

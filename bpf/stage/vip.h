@@ -12,13 +12,16 @@
 
 static __always_inline int packet_check(const struct packet *p)
 {
-	if (p->is_fragment)
-		return VERDICT_FRAGMENT;
-	if (p->has_options)
-		return VERDICT_UNSUPPORTED;
-	if (p->lies)
-		return VERDICT_MALFORMED;
-	return STAGE_NEXT;
+	return p->lies ? VERDICT_MALFORMED : STAGE_NEXT;
+}
+
+/* Has any L4 VIP this address? */
+static __always_inline bool vip_has_address(const struct ip_addr *addr)
+{
+	struct vip_key key = {.addr = *addr};
+	const struct vip *vip = bpf_map_lookup_elem(&vips, &key);
+
+	return vip && vip->mode == VIP_MODE_ADDRESS;
 }
 
 /* STAGE_NEXT: an L4 VIP; the packet knows what it needs of it. */

@@ -21,12 +21,14 @@
 #include <cmocka.h>
 
 #include "loader/netns.h"
+#include "maps/access/map_spec.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
 #define MARK_MAGIC 0x536c5563u
-#define METADATA_BYTES_MAX 32
+#define METADATA_BYTES_MAX 256
+#define POISON_BYTES 32
 
 static const char network_script[] =
 	"set -e; ip link set lo up\n"
@@ -153,43 +155,61 @@ int bench_teardown(void **state)
 	return err;
 }
 
-static void hash_clear(const struct maps *maps, enum map_id id, size_t key_bytes)
-{
-	char key[64];
-
-	assert_true(key_bytes <= sizeof(key));
-	while (bpf_map_get_next_key(maps->fds[id], NULL, key) == 0)
-		bpf_map_delete_elem(maps->fds[id], key);
-}
-
 /* A descriptor that may write, whatever the roles. */
-static int map_open_writable(const struct bench *bench, const char *name)
+static int map_open_writable(const struct bench *bench, enum map_id id)
 {
 	char path[PIN_PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", bench->dirs.live, name);
+	snprintf(path, sizeof(path), "%s/%s", bench->dirs.live, map_name(id));
 	fd = bpf_obj_get(path);
 	assert_true(fd >= 0);
 	return fd;
 }
 
-static void clients_clear(const struct bench *bench)
+static void hash_clear(const struct bench *bench, enum map_id id)
 {
-	_cleanup_close_ int fd = map_open_writable(bench, "nat_clients");
-	struct ip_addr key;
+	_cleanup_close_ int fd = map_open_writable(bench, id);
+	char key[64];
 
-	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
-		bpf_map_delete_elem(fd, &key);
+	assert_true(map_spec_of(id)->key_size <= sizeof(key));
+	while (bpf_map_get_next_key(fd, NULL, key) == 0)
+		bpf_map_delete_elem(fd, key);
 }
 
-static void flows_clear(const struct bench *bench, const char *name)
+/* The first records of an array that processes only read. */
+static void array_clear(const struct bench *bench, enum map_id id)
 {
-	_cleanup_close_ int fd = map_open_writable(bench, name);
-	struct flow_key key;
+	_cleanup_close_ int fd = map_open_writable(bench, id);
+	static const char zeroes[64];
 
-	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
-		bpf_map_delete_elem(fd, &key);
+	assert_true(map_spec_of(id)->value_size <= sizeof(zeroes));
+	for (uint32_t index = 0; index < BENCH_IDS; index++)
+		assert_int_equal(bpf_map_update_elem(fd, &index, zeroes, BPF_ANY), 0);
+}
+
+static void maps_clear(const struct bench *bench)
+{
+	struct maps *maps = bench->controller;
+
+	hash_clear(bench, MAP_VIPS);
+	hash_clear(bench, MAP_CIDS);
+	hash_clear(bench, MAP_FRAGMENTS);
+	hash_clear(bench, MAP_NAT_CLIENTS);
+	hash_clear(bench, MAP_NAT_FWD);
+	hash_clear(bench, MAP_NAT_REV);
+	memset(maps->endpoints, 0, BENCH_IDS * sizeof(*maps->endpoints));
+	memset(maps->health, 0, BENCH_IDS * sizeof(*maps->health));
+	memset(maps->load, 0, BENCH_IDS * sizeof(*maps->load));
+	memset(maps->paths, 0, BENCH_IDS * sizeof(*maps->paths));
+	memset(maps->nexthops, 0, BENCH_IDS * sizeof(*maps->nexthops));
+	memset(maps->live, 0, BENCH_IDS * sizeof(*maps->live));
+	memset(maps->flows, 0, maps->contract.flow_sets * sizeof(*maps->flows));
+	array_clear(bench, MAP_OPENS);
+	memset(bench->operator->admin, 0, BENCH_IDS * sizeof(struct admin));
+	memset(&bench->operator->admin[ADMIN_CLUSTER_BASE], 0, CLUSTERS_MAX * sizeof(struct admin));
+	assert_int_equal(capture_put(bench->operator, &(struct capture){0}), 0);
+	rings_remove(maps, 0);
 }
 
 struct bench *bench_of(void **state)
@@ -198,15 +218,8 @@ struct bench *bench_of(void **state)
 
 	if (!bench)
 		skip();
-	hash_clear(bench->controller, MAP_VIPS, sizeof(struct vip_key));
-	flows_clear(bench, "nat_fwd");
-	flows_clear(bench, "nat_rev");
-	clients_clear(bench);
-	memset(bench->controller->endpoints, 0, 16 * sizeof(struct endpoint));
-	memset(bench->controller->health, 0, 16 * sizeof(struct health));
-	memset(bench->operator->admin, 0, 16 * sizeof(struct admin));
-	memset(&bench->operator->admin[ADMIN_CLUSTER_BASE], 0, CLUSTERS_MAX * sizeof(struct admin));
-	rings_remove(bench->controller, 0);
+	maps_clear(bench);
+	bench->is_poisoned = false;
 	assert_int_equal(contract_put(bench->writer->fds[MAP_CONTRACT], &bench->writer->contract),
 			 0);
 	assert_int_equal(devices_put(bench->writer, bench->client_ifindex), 0);
@@ -215,71 +228,17 @@ struct bench *bench_of(void **state)
 	return bench;
 }
 
-void bench_endpoint(struct bench *bench, uint32_t id, const char *addr)
+void bench_upgrade(struct bench *bench)
 {
-	struct endpoint *endpoint = &bench->controller->endpoints[id];
-
-	memset(endpoint, 0, sizeof(*endpoint));
-	assert_int_equal(address_parse(addr, &endpoint->addr), 0);
-	endpoint->port = htons(8000);
-	endpoint->way = WAY_NAT;
-	endpoint->owner = VIP_OWNER_CONTROLLER;
-	endpoint->generation = 1;
+	assert_int_equal(loader_upgrade(&bench->loader, 0, NULL), 0);
+	bench_reopen(bench);
 }
 
-void bench_endpoint_remove(struct bench *bench, uint32_t id)
+void bench_across_upgrade(void **state, void (*table)(struct bench *bench))
 {
-	memset(&bench->controller->endpoints[id], 0, sizeof(struct endpoint));
-}
-
-void bench_ring(struct bench *bench, const uint32_t *ids, uint32_t count)
-{
-	_cleanup_free_ struct ring_slot *slots = NULL;
-
-	slots = calloc(RING_SIZE_SMALL + 1, sizeof(*slots));
-	assert_non_null(slots);
-	slots[0].size = RING_SIZE_SMALL;
-	for (uint32_t row = 0; row < RING_SIZE_SMALL; row++)
-		slots[row + 1].endpoint = count ? ids[row % count] : ENDPOINT_NONE;
-	assert_int_equal(rings_put(bench->controller, 0, slots, RING_SIZE_SMALL), 0);
-}
-
-void bench_vip(struct bench *bench, const char *addr, uint16_t port, uint8_t proto, uint8_t mode)
-{
-	struct vip_key key = {.port = htons(port), .proto = proto};
-	struct vip vip = {.id = 7, .mode = mode, .owner = VIP_OWNER_CONTROLLER, .flags = VIP_F_NAT};
-
-	if (mode == VIP_MODE_L7)
-		vip.pool = POOL_NONE;
-	assert_int_equal(address_parse(addr, &key.addr), 0);
-	assert_int_equal(vips_put(bench->controller, &key, &vip), 0);
-}
-
-void bench_admin(struct bench *bench, uint32_t slot, uint8_t state)
-{
-	bench->operator->admin[slot].generation = slot >= ADMIN_CLUSTER_BASE ? 0 : 1;
-	bench->operator->admin[slot].state = state;
-}
-
-void bench_health(struct bench *bench, uint32_t id, uint8_t state)
-{
-	bench->controller->health[id].generation = 1;
-	bench->controller->health[id].state = state;
-}
-
-void bench_serve(struct bench *bench, bool is_ipv6)
-{
-	static const uint32_t ids[] = {0, 1, 2};
-
-	for (uint32_t id = 0; id < 3; id++) {
-		char addr[32];
-
-		snprintf(addr, sizeof(addr), is_ipv6 ? "fd00:2::%u" : "10.2.0.%u", id + 2);
-		bench_endpoint(bench, id, addr);
-	}
-	bench_ring(bench, ids, 3);
-	bench_vip(bench, is_ipv6 ? "fd00:99::1" : "10.99.0.1", 80, IPPROTO_TCP, VIP_MODE_L4);
-	bench_vip(bench, is_ipv6 ? "fd00:99::1" : "10.99.0.1", 80, IPPROTO_UDP, VIP_MODE_L4);
+	table(bench_of(state));
+	bench_upgrade(*state);
+	table(bench_of(state));
 }
 
 /* Takes the metadata off the front of what XDP gave back. */
@@ -297,26 +256,55 @@ static void mark_split(struct run *run, const uint8_t *bytes, size_t size, size_
 	memcpy(run->out.bytes, bytes + metadata, run->out.size);
 }
 
-static struct run run_xdp(int program, uint32_t ifindex, const struct frame *frame)
+/* A test run gives the program zeroed headroom, so that a header byte never
+ * written looks like a zero that was.  Metadata is the one part of the headroom
+ * that can be filled: when a program makes room in front of the packet the
+ * kernel moves metadata further to the front and leaves its old bytes where the
+ * new header will be.  32 bytes are what 6.1 takes. */
+static size_t poison_put(uint8_t *bytes, const struct bench *bench)
 {
-	struct xdp_md in = {.data_end = (uint32_t)frame->size, .ingress_ifindex = ifindex};
-	uint8_t bytes[FRAME_BYTES_MAX + METADATA_BYTES_MAX];
-	struct xdp_md out = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->bytes,
-		    .data_size_in = (uint32_t)frame->size, .data_out = bytes,
-		    .data_size_out = sizeof(bytes), .ctx_in = &in, .ctx_size_in = sizeof(in),
-		    .ctx_out = &out, .ctx_size_out = sizeof(out), .repeat = 1);
-	struct run run = {0};
-	int err = bpf_prog_test_run_opts(program, &options);
+	if (!bench->is_poisoned)
+		return 0;
+	memset(bytes, 0xff, POISON_BYTES);
+	return POISON_BYTES;
+}
 
+static struct run run_xdp(const struct bench *bench, int program, uint32_t ifindex,
+			  const struct frame *frame)
+{
+	uint8_t in_bytes[POISON_BYTES + FRAME_BYTES_MAX];
+	uint8_t out_bytes[FRAME_BYTES_MAX + METADATA_BYTES_MAX];
+	size_t poison = poison_put(in_bytes, bench);
+	uint32_t size = (uint32_t)(poison + frame->size);
+	struct xdp_md in = {.data = (uint32_t)poison, .data_end = size, .ingress_ifindex = ifindex};
+	struct xdp_md out = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = in_bytes, .data_size_in = size,
+		    .data_out = out_bytes, .data_size_out = sizeof(out_bytes), .ctx_in = &in,
+		    .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out),
+		    .repeat = 1);
+	struct run run = {0};
+	int err;
+
+	memcpy(in_bytes + poison, frame->bytes, frame->size);
+	err = bpf_prog_test_run_opts(program, &options);
 	if (err)
 		fail_msg("test run of %zu bytes: %s", frame->size, strerror(-err));
-	mark_split(&run, bytes, options.data_size_out, out.data);
+	mark_split(&run, out_bytes, options.data_size_out, out.data);
 	run.result = (int)options.retval;
 	run.is_sent = run.result == XDP_TX || run.result == XDP_REDIRECT;
 	run.is_passed = run.result == XDP_PASS;
 	run.is_dropped = run.result == XDP_DROP;
 	return run;
+}
+
+/* bpf_redirect_neigh writes the link header when the packet leaves, which it does not
+ * do here; what it would write as type is the IP version's. */
+static void type_put(struct frame *frame)
+{
+	size_t ip = frame_ip_offset(frame->bytes, frame->size);
+
+	if (ip < frame->size)
+		frame_put16(frame->bytes + ip - 2, frame->bytes[ip] >> 4 == 6 ? 0x86dd : 0x0800);
 }
 
 static struct run run_tc(int program, uint32_t ifindex, const struct frame *frame)
@@ -334,6 +322,8 @@ static struct run run_tc(int program, uint32_t ifindex, const struct frame *fram
 	run.out.size = options.data_size_out;
 	run.result = (int)options.retval;
 	run.is_sent = run.result == TC_ACT_REDIRECT;
+	if (run.is_sent)
+		type_put(&run.out);
 	run.is_passed = run.result == TC_ACT_UNSPEC;
 	run.is_dropped = run.result == TC_ACT_SHOT;
 	return run;
@@ -344,12 +334,27 @@ struct run bench_run(const struct bench *bench, enum program_id program, uint32_
 {
 	if (program == PROGRAM_TC)
 		return run_tc(bench->programs[program], ifindex, frame);
-	return run_xdp(bench->programs[program], ifindex, frame);
+	return run_xdp(bench, bench->programs[program], ifindex, frame);
 }
 
 void bench_mark(struct bench *bench)
 {
 	assert_int_equal(verdicts_read(bench->controller, bench->before), 0);
+	for (uint32_t id = 0; id < BENCH_GOT_IDS; id++)
+		assert_int_equal(ep_stats_read(bench->controller, id, &bench->endpoints_before[id]),
+				 0);
+}
+
+uint32_t bench_got(const struct bench *bench)
+{
+	struct traffic now;
+
+	for (uint32_t id = 0; id < BENCH_GOT_IDS; id++) {
+		assert_int_equal(ep_stats_read(bench->controller, id, &now), 0);
+		if (now.packets != bench->endpoints_before[id].packets)
+			return id;
+	}
+	return ENDPOINT_NONE;
 }
 
 uint64_t bench_counted(const struct bench *bench, enum verdict verdict)
@@ -360,13 +365,26 @@ uint64_t bench_counted(const struct bench *bench, enum verdict verdict)
 	return now[verdict].packets - bench->before[verdict].packets;
 }
 
+uint64_t bench_counted_all(const struct bench *bench)
+{
+	struct traffic now[VERDICT_COUNT];
+	uint64_t count = 0;
+
+	assert_int_equal(verdicts_read(bench->controller, now), 0);
+	for (int i = 0; i < VERDICT_COUNT; i++)
+		count += now[i].packets - bench->before[i].packets;
+	return count;
+}
+
 bool bench_only(const struct bench *bench, enum verdict verdict)
 {
+	struct traffic now[VERDICT_COUNT];
 	bool right = true;
 
+	assert_int_equal(verdicts_read(bench->controller, now), 0);
 	for (int i = 0; i < VERDICT_COUNT; i++) {
 		uint64_t wanted = i == (int)verdict ? 1 : 0;
-		uint64_t counted = bench_counted(bench, (enum verdict)i);
+		uint64_t counted = now[i].packets - bench->before[i].packets;
 
 		if (counted == wanted)
 			continue;

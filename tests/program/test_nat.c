@@ -308,21 +308,6 @@ static void generic_xdp_drops_and_leaves_all_else_to_tc(void **state)
 	}
 }
 
-static void a_packet_larger_than_the_next_links_mtu_is_dropped_by_name(void **state)
-{
-	for (EACH_WAY(way)) {
-		struct bench *bench = bench_of(state);
-		struct frame_spec spec = way_request(way, 4000, 0);
-
-		if (way->program != PROGRAM_XDP)
-			continue;
-		bench_serve(bench, way->is_ipv6);
-		spec.payload_bytes = 1500;
-		assert_true(way_send(bench, way, &spec, false).is_dropped);
-		assert_true(bench_only(bench, VERDICT_TOO_BIG));
-	}
-}
-
 static void an_endpoint_without_route_is_dropped_by_name(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -489,7 +474,6 @@ int main(void)
 		cmocka_unit_test(an_unknown_neighbour_is_left_to_tc),
 		cmocka_unit_test(xdp_sends_only_by_devices_with_native_xdp),
 		cmocka_unit_test(generic_xdp_drops_and_leaves_all_else_to_tc),
-		cmocka_unit_test(a_packet_larger_than_the_next_links_mtu_is_dropped_by_name),
 		cmocka_unit_test(an_endpoint_without_route_is_dropped_by_name),
 		cmocka_unit_test(a_packet_that_cannot_be_sent_takes_no_port),
 		cmocka_unit_test(a_stray_answer_passes_to_the_stack),

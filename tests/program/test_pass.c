@@ -144,37 +144,6 @@ static void lengths_that_lie_are_dropped(void **state)
 	}
 }
 
-static void options_and_extension_headers_to_an_l4_vip_are_dropped(void **state)
-{
-	for (EACH_WAY(way)) {
-		struct bench *bench = bench_of(state);
-		struct frame_spec spec = way_request(way, 4000, 0);
-
-		bench_serve(bench, way->is_ipv6);
-		spec.option_bytes = 8;
-		assert_true(way_send(bench, way, &spec, false).is_dropped);
-		assert_true(bench_only(bench, VERDICT_UNSUPPORTED));
-	}
-}
-
-static void a_first_fragment_is_dropped_and_a_later_one_passed(void **state)
-{
-	for (EACH_WAY(way)) {
-		struct bench *bench = bench_of(state);
-		struct frame_spec spec = way_request(way, 4000, 0);
-		struct frame frame;
-
-		bench_serve(bench, way->is_ipv6);
-		spec.is_fragment = true;
-		assert_true(way_send(bench, way, &spec, false).is_dropped);
-		assert_true(bench_only(bench, VERDICT_FRAGMENT));
-		spec.is_fragment = false;
-		spec.fragment_offset = 10;
-		frame_build(&frame, &spec);
-		assert_untouched(bench, way, &frame, VERDICT_LATER_FRAGMENT);
-	}
-}
-
 static void ethernet_padding_is_no_lie(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -337,8 +306,6 @@ int main(void)
 		cmocka_unit_test(what_is_not_ip_passes_untouched),
 		cmocka_unit_test(a_frame_cut_at_any_byte_is_never_rewritten),
 		cmocka_unit_test(lengths_that_lie_are_dropped),
-		cmocka_unit_test(options_and_extension_headers_to_an_l4_vip_are_dropped),
-		cmocka_unit_test(a_first_fragment_is_dropped_and_a_later_one_passed),
 		cmocka_unit_test(ethernet_padding_is_no_lie),
 		cmocka_unit_test(an_event_says_who_and_why),
 		cmocka_unit_test(sk_lookup_gives_an_l7_vip_to_the_listener_of_its_family),

@@ -166,8 +166,8 @@ static void down_moves_udp_and_syns_and_ends_tcp(void **state)
 		bench_health(bench, first, HEALTH_DOWN);
 		bench_mark(bench);
 		if (way->proto == IPPROTO_TCP) {
-			assert_true(way_ask(bench, way, 4000, FLAG_ACK).is_dropped);
-			assert_true(bench_only(bench, VERDICT_ENDPOINT_DOWN));
+			assert_true(way_ask(bench, way, 4000, FLAG_ACK).is_sent);
+			assert_true(bench_only(bench, VERDICT_ENDPOINT_RESET));
 		}
 		assert_int_not_equal(ask(bench, way, 4000, FLAG_SYN), first);
 		if (way->proto == IPPROTO_UDP) /* and stays there */
