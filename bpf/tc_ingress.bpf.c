@@ -11,6 +11,7 @@
 #include <linux/pkt_cls.h>
 
 #include "bpf/maps.h"
+#include "bpf/stage/encap_skb.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/rewrite_skb.h"
@@ -94,42 +95,53 @@ static __always_inline int send(const struct packet *p, const struct route *rout
 	return bpf_redirect_neigh(route->ifindex, &via, sizeof(via), 0);
 }
 
+/* The way out of a packet that has an endpoint.  L2: the neighbour is the
+ * endpoint itself, wherever routes would lead. */
+static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
+				    const struct contract *c, struct route *ret_route)
+{
+	struct ip_addr source;
+	int stage;
+
+	if (p->way != WAY_NAT) {
+		p->out_ipv6 = address_is_ipv6(&p->to.dst);
+		if (!route_from_path(p, ret_route) && !address_is_set(&p->to.src))
+			encap_source(p, c);
+		source = p->to.src;
+		if (p->way != WAY_L2 && !address_is_set(&source))
+			return VERDICT_NO_SNAT_ADDRESS;
+	}
+	stage = route_find(skb, p, 0, ret_route);
+	return stage == ROUTE_NO_NEIGHBOUR ? STAGE_NEXT : stage;
+}
+
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
-	struct packet packet = {
-		.ifindex = skb->ifindex,
-		.frame_bytes = skb->len,
-		.count = skb->gso_segs ? skb->gso_segs : 1,
-		.vip = VIP_NONE,
-		.endpoint = ENDPOINT_NONE,
-	};
+	struct packet *p = packet_new(skb->ifindex, skb->len, skb->gso_segs ? skb->gso_segs : 1);
 	const struct contract *contract_ = contract_get();
 	struct route route = {};
-	struct nat_flow *flow;
-	__u64 now = bpf_ktime_get_ns();
+	struct nat_flow *flow = NULL;
 	int stage;
 
-	if (!contract_ || mark_take(skb) != VERDICT_TO_TC)
+	if (!contract_ || !p || mark_take(skb) != VERDICT_TO_TC)
 		return TC_PASS;
-	stage = parse_skb(skb, &packet);
+	stage = parse_skb(skb, p);
 	if (stage == STAGE_NEXT)
-		stage = steer_packet(&packet, contract_, now, &flow);
+		stage = steer_packet(p, contract_, &flow);
 	if (stage != STAGE_NEXT)
-		return verdict_out(&packet, stage);
+		return verdict_out(p, stage);
 
-	stage = route_find(skb, &packet, 0, &route);
-	if (stage == ROUTE_NO_NEIGHBOUR)
-		stage = STAGE_NEXT;
-	if (stage == STAGE_NEXT && !flow)
-		stage = flow_store(&packet, contract_, now);
+	stage = find_way(skb, p, contract_, &route);
+	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
+		stage = flow_store(p, contract_, p->now);
 	if (stage == STAGE_NEXT)
-		stage = ethernet_restore(skb, &packet);
+		stage = ethernet_restore(skb, p);
 	if (stage == STAGE_NEXT)
-		stage = rewrite_skb(skb, &packet);
+		stage = p->way == WAY_NAT ? rewrite_skb(skb, p) : encap_skb(skb, p);
 	if (stage != STAGE_NEXT)
-		return verdict_out(&packet, stage);
+		return verdict_out(p, stage);
 	if (flow)
-		flow_touch(&packet, flow, now);
-	return send(&packet, &route);
+		flow_touch(p, flow, p->now);
+	return send(p, &route);
 }

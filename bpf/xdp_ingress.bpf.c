@@ -8,6 +8,7 @@
  * works.
  */
 #include "bpf/maps.h"
+#include "bpf/stage/encap.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/rewrite.h"
@@ -49,15 +50,48 @@ static __always_inline bool mark_put(struct xdp_md *ctx, __u32 ifindex, __u32 ve
 	return true;
 }
 
+/* What sluicectl explain asks, in front of the frame; NULL: nobody asks.  Metadata
+ * comes from BPF_PROG_TEST_RUN only, and the secret from the contract. */
+static __always_inline struct explain *explain_find(struct xdp_md *ctx, const struct contract *c)
+{
+	struct explain *explain = (void *)(long)ctx->data_meta;
+
+	if ((void *)(explain + 1) > xdp_data(ctx))
+		return NULL;
+	if (explain->magic != EXPLAIN_MAGIC || explain->secret != (__u32)c->hash_secret)
+		return NULL;
+	return explain;
+}
+
+static __noinline void explain_write(struct xdp_md *ctx, const struct packet *p, __u32 nexthop,
+				     __u32 verdict)
+{
+	struct explain *explain = (void *)(long)ctx->data_meta;
+
+	if ((void *)(explain + 1) > xdp_data(ctx))
+		return;
+	explain->secret = p->row;
+	explain->vip = p->vip;
+	explain->endpoint = p->endpoint;
+	explain->nexthop = nexthop;
+	explain->verdict = verdict;
+	explain->why = p->why;
+	explain->state = p->state;
+	explain->way = p->way;
+	explain->pad = 1; /* answered */
+}
+
 static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *p, __u32 verdict,
 				       bool is_generic)
 {
+	if (p->is_dry)
+		explain_write(ctx, p, NEXTHOP_NONE, verdict);
 	if (verdict_is_drop(verdict)) {
 		verdict_count(p, verdict);
 		return XDP_DROP;
 	}
 	/* no mark under generic XDP: from 6.9 on TC may not find it there */
-	if (!is_generic && mark_put(ctx, p->ifindex, verdict))
+	if (!is_generic && !p->is_dry && mark_put(ctx, p->ifindex, verdict))
 		verdict_count(p, verdict);
 	return XDP_PASS;
 }
@@ -89,51 +123,77 @@ static __always_inline int parse_frame(struct xdp_md *ctx, struct packet *p)
 	return stage;
 }
 
-static __always_inline bool neighbour_is_due(const struct nat_flow *flow)
+static __always_inline bool neighbour_is_due(const struct packet *p, const struct nat_flow *flow)
 {
-	return !flow && neighbour_interval && bpf_get_prandom_u32() % neighbour_interval == 0;
+	return !flow && p->why != WHY_HIT && neighbour_interval &&
+	       bpf_get_prandom_u32() % neighbour_interval == 0;
+}
+
+/* The way out of a packet that has an endpoint. */
+static __always_inline int find_way(struct xdp_md *ctx, struct packet *p, const struct contract *c,
+				    struct route *ret_route)
+{
+	__u32 bytes;
+
+	if (p->way == WAY_NAT)
+		return route_find(ctx, p, p->bytes, ret_route);
+	p->out_ipv6 = address_is_ipv6(&p->to.dst);
+	bytes = p->bytes + route_overhead(p);
+	if (route_from_path(p, ret_route))
+		return ret_route->mtu && bytes > ret_route->mtu ? VERDICT_TOO_BIG : STAGE_NEXT;
+	encap_source(p, c);
+	if (p->way != WAY_L2 && !address_is_set(&p->to.src))
+		return VERDICT_NO_SNAT_ADDRESS;
+	return route_find(ctx, p, bytes, ret_route);
+}
+
+/* The packet as it is to leave. */
+static __always_inline int write_packet(struct xdp_md *ctx, struct packet *p,
+					const struct route *route)
+{
+	if (p->way == WAY_NAT)
+		return rewrite_frame(p, xdp_data(ctx), xdp_end(ctx), route);
+	return encap_frame(ctx, p, route);
 }
 
 static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 {
-	struct packet packet = {
-		.ifindex = ctx->ingress_ifindex,
-		.frame_bytes = bpf_xdp_get_buff_len(ctx),
-		.count = 1,
-		.vip = VIP_NONE,
-		.endpoint = ENDPOINT_NONE,
-	};
+	struct packet *p = packet_new(ctx->ingress_ifindex, bpf_xdp_get_buff_len(ctx), 1);
 	const struct contract *contract_ = contract_get();
 	struct route route;
-	struct nat_flow *flow;
-	__u64 now = bpf_ktime_get_ns();
+	struct nat_flow *flow = NULL;
 	int stage;
 
-	if (!contract_)
+	if (!contract_ || !p)
 		return XDP_PASS;
-	stage = parse_frame(ctx, &packet);
+	p->is_dry = explain_find(ctx, contract_);
+	stage = parse_frame(ctx, p);
 	if (stage == STAGE_NEXT)
-		stage = steer_packet(&packet, contract_, now, &flow);
+		stage = steer_packet(p, contract_, &flow);
 	if (stage == STAGE_NEXT && is_generic)
 		stage = VERDICT_TO_TC;
 	if (stage != STAGE_NEXT)
-		return verdict_out(ctx, &packet, stage, is_generic);
+		return verdict_out(ctx, p, stage, is_generic);
 
-	stage = route_find(ctx, &packet, packet.bytes, &route);
+	stage = find_way(ctx, p, contract_, &route);
+	if (p->is_dry && stage == STAGE_NEXT) {
+		explain_write(ctx, p, route.nexthop, VERDICT_FORWARDED);
+		return XDP_TX;
+	}
 	if (stage == ROUTE_NO_NEIGHBOUR)
 		stage = VERDICT_TO_TC;
-	if (stage == STAGE_NEXT &&
-	    (!route_is_native(&packet, route.ifindex) || neighbour_is_due(flow)))
+	if (stage == STAGE_NEXT && (!route_is_native(p, route.ifindex) ||
+				    (route.nexthop == NEXTHOP_NONE && neighbour_is_due(p, flow))))
 		stage = VERDICT_TO_TC;
-	if (stage == STAGE_NEXT && !flow)
-		stage = flow_store(&packet, contract_, now);
+	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
+		stage = flow_store(p, contract_, p->now);
 	if (stage == STAGE_NEXT)
-		stage = rewrite_frame(&packet, xdp_data(ctx), xdp_end(ctx), &route);
+		stage = write_packet(ctx, p, &route);
 	if (stage != STAGE_NEXT)
-		return verdict_out(ctx, &packet, stage, is_generic);
+		return verdict_out(ctx, p, stage, is_generic);
 	if (flow)
-		flow_touch(&packet, flow, now);
-	return send(ctx, &packet, route.ifindex);
+		flow_touch(p, flow, p->now);
+	return send(ctx, p, route.ifindex);
 }
 
 SEC("xdp.frags")

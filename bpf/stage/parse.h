@@ -25,6 +25,8 @@
 #define IPV4_OFFSET_MASK 0x1fff
 #define IPV6_OFFSET_MASK 0xfff8
 #define IPV6_MORE_FRAGMENTS 0x0001
+/* More than real headers need; a bound for the verifier. */
+#define L4_OFFSET_MAX 0x0fff
 #define IPV6_EXTENSIONS_MAX 4 /* what a real sender needs; more is passed to the stack */
 
 struct ipv6_extension {
@@ -74,8 +76,10 @@ static __always_inline int parse_udp(struct packet *p, void *l4, void *end)
 
 static __always_inline int parse_l4(struct packet *p, void *data, void *end)
 {
-	void *l4 = data + p->l4_offset;
+	void *l4 = data + (p->l4_offset & L4_OFFSET_MAX);
 
+	if (p->l4_offset > L4_OFFSET_MAX)
+		return VERDICT_MALFORMED;
 	if (p->l3_offset + p->bytes > p->frame_bytes)
 		p->lies = true;
 	if (p->key.proto == IPPROTO_TCP)
@@ -112,7 +116,7 @@ static __always_inline int parse_ipv4(struct packet *p, __u32 l3_offset, void *d
  * be another.  `*done`: proto is no extension header. */
 static __always_inline int parse_ipv6_extension(struct packet *p, void *data, void *end, bool *done)
 {
-	struct ipv6_extension *extension = data + p->l4_offset;
+	struct ipv6_extension *extension = data + (p->l4_offset & L4_OFFSET_MAX);
 	bool is_fragment = p->key.proto == IPPROTO_FRAGMENT;
 
 	if (!is_fragment && p->key.proto != IPPROTO_HOPOPTS && p->key.proto != IPPROTO_ROUTING &&

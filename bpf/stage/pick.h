@@ -1,132 +1,202 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 4, new flows only: an endpoint from the pool's Maglev ring.
+/* Stage 4, flows that no table knows: an endpoint from the pool's Maglev ring.
  *
  * The row is a hash of the 5-tuple with the configured seed, so gateways that
  * share seed and ring agree without talking.  The ring says what the pool is;
- * admin and health say live whether the endpoint there may take a new flow.  If
+ * admin and health say live whether the endpoint there may take the packet.  If
  * it may not, following rows are tried: they are as good as random, and the
  * flows of one bad endpoint spread over all others.
+ *
+ * A packet mid-flow is some old flow's that the table lost or another gateway
+ * had: a draining endpoint keeps it, and within the grace after a swap it goes
+ * where the row pointed before (maps/layout/ring.h).
+ *
+ * Pick least looks at two rows and takes the endpoint with less to do: live flows
+ * as last counted, those given since, and what its server reports (Mitzenmacher,
+ * "The power of two choices", TPDS 2001).
  */
 #ifndef SLUICE_BPF_STAGE_PICK_H
 #define SLUICE_BPF_STAGE_PICK_H
 
 #include "bpf/maps.h"
+#include "bpf/stage/hash.h"
 #include "bpf/stage/packet.h"
+#include "bpf/stage/state.h"
 
 /* With 9 of 10 endpoints out the chance that all rows miss is 0.9^128, 1e-6. */
 #define PICK_ROWS_MAX 128
 
-/* Mixes the 40 bytes of a 5-tuple; every input bit reaches the upper half.
- * Ring rows depend on it: a change is a change of every gateway's picks. */
-static __always_inline __u32 flow_hash(const struct flow_key *key, __u64 seed)
+/* Makes `id` the packet's endpoint if it may have it. */
+static __always_inline bool pick_take(struct packet *p, __u32 id, enum endpoint_state worst,
+				      bool *is_mixed)
 {
-	const __u64 *words = (const __u64 *)key;
-	__u64 hash = seed;
+	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &id);
 
-#pragma unroll
-	for (int i = 0; i < (int)(sizeof(*key) / sizeof(*words)); i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
-		hash ^= hash >> 32;
+	if (!endpoint || endpoint->way == WAY_NONE || endpoint->pool != p->pool)
+		return false;
+	if ((endpoint->way == WAY_NAT || endpoint->way == WAY_L2) &&
+	    address_is_ipv6(&endpoint->addr) != p->is_ipv6) {
+		*is_mixed = true;
+		return false;
 	}
-	return hash >> 32 ^ hash;
+	if (endpoint_state(endpoint, id) > worst)
+		return false;
+	p->endpoint = id;
+	p->generation = endpoint->generation;
+	p->way = endpoint->way;
+	p->to.dst = endpoint->addr;
+	p->to.dst_port = endpoint->port;
+	return true;
 }
 
-enum endpoint_state { ENDPOINT_READY, ENDPOINT_DRAINING, ENDPOINT_OUT };
-
-/* What the operator wants of an endpoint's slot or a cluster's. */
-static __always_inline __u32 admin_state(__u32 slot, __u32 generation)
+static __always_inline const struct ring_slot *ring_row(void *ring, __u32 row)
 {
-	const struct admin *record = bpf_map_lookup_elem(&admin, &slot);
+	__u32 index = row + 1;
 
-	if (!record || record->generation != generation)
-		return ADMIN_READY;
-	return record->state;
+	return bpf_map_lookup_elem(ring, &index);
 }
 
-/* The truth table over admin and health; UNKNOWN health serves. */
-static __always_inline enum endpoint_state endpoint_state(const struct endpoint *endpoint, __u32 id)
-{
-	const struct health *seen = bpf_map_lookup_elem(&health, &id);
-	__u32 own = admin_state(id, endpoint->generation);
-	__u32 cluster = ADMIN_READY;
-
-	if (endpoint->cluster < CLUSTERS_MAX) /* an operator's endpoint has none */
-		cluster = admin_state(ADMIN_CLUSTER_BASE + endpoint->cluster, 0);
-
-	if (own == ADMIN_MAINT || cluster == ADMIN_MAINT)
-		return ENDPOINT_OUT;
-	if (seen && seen->state == HEALTH_DOWN && seen->generation == endpoint->generation)
-		return ENDPOINT_OUT;
-	if (own == ADMIN_DRAIN || cluster == ADMIN_DRAIN)
-		return ENDPOINT_DRAINING;
-	return ENDPOINT_READY;
-}
-
-static __always_inline bool address_is_ipv6(const struct ip_addr *addr)
-{
-	return addr->words[0] || addr->words[1] || addr->words[2] != bpf_htonl(0xffff);
-}
-
-struct pick {
+struct pick_walk {
 	struct packet *packet;
-	__u32 row; /* the first to look at */
+	__u32 start;
 	__u32 size;
-	int verdict; /* STAGE_NEXT: packet has its endpoint */
+	bool is_mixed;
+	bool is_found;
 };
 
-/* 1: done, one way or the other; 0: look at the next row. */
-static long pick_row(__u32 index, struct pick *pick)
+/* 1: done; 0: look at the next row. */
+static long pick_next(__u32 index, struct pick_walk *walk)
 {
-	struct packet *p = pick->packet;
+	struct packet *p = walk->packet;
 	const struct ring_slot *slot;
-	const struct endpoint *endpoint;
 	__u32 pool = p->pool;
-	__u32 row, id;
 	void *ring;
 
 	ring = bpf_map_lookup_elem(&rings, &pool);
 	if (!ring)
 		return 1;
-	row = 1 + (pick->row + index) % pick->size;
-	slot = bpf_map_lookup_elem(ring, &row);
+	slot = ring_row(ring, (walk->start + 1 + index) % walk->size);
 	if (!slot)
 		return 1;
-	id = slot->endpoint;
-	endpoint = bpf_map_lookup_elem(&endpoints, &id);
-	if (!endpoint || endpoint->way != WAY_NAT || endpoint->pool != pool)
-		return 0;
-	if (address_is_ipv6(&endpoint->addr) != p->is_ipv6) {
-		pick->verdict = VERDICT_FAMILY_MISMATCH;
-		return 0;
-	}
-	if (endpoint_state(endpoint, id) != ENDPOINT_READY)
-		return 0;
-	p->endpoint = id;
-	p->generation = endpoint->generation;
-	p->to.dst = endpoint->addr;
-	p->to.dst_port = endpoint->port;
-	pick->verdict = STAGE_NEXT;
-	return 1;
+	walk->is_found = pick_take(p, slot->endpoint, ENDPOINT_READY, &walk->is_mixed);
+	return walk->is_found;
 }
 
-/* STAGE_NEXT: p->endpoint and p->to.dst are set. */
-static __noinline int pick_endpoint(struct packet *p, __u64 ring_seed)
+/* The rows behind the first: rare, so out of line. */
+__noinline int pick_walk(struct packet *p, __u32 start, __u32 size)
 {
-	struct pick pick = {.packet = p, .verdict = VERDICT_NO_ENDPOINT};
-	const struct ring_slot *header;
-	__u32 pool = p->pool, zero = 0;
+	struct pick_walk walk = {.packet = p, .start = start, .size = size};
+
+	if (!p || !size)
+		return VERDICT_NO_RING;
+
+	bpf_loop(PICK_ROWS_MAX, pick_next, &walk, 0);
+	if (walk.is_found) {
+		p->why = WHY_RING_NEXT;
+		return STAGE_NEXT;
+	}
+	return walk.is_mixed ? VERDICT_FAMILY_MISMATCH : VERDICT_NO_ENDPOINT;
+}
+
+/* What an endpoint has to do, in flows, by its weight. */
+static __always_inline __u64 endpoint_load(__u32 id)
+{
+	const struct live *live_ = bpf_map_lookup_elem(&live, &id);
+	const struct opens *opens_ = bpf_map_lookup_elem(&opens, &id);
+	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &id);
+	__u32 weight = 100;
+	__u64 flows = 1;
+
+	if (!live_ || !opens_ || !endpoint)
+		return 0;
+	if (live_->generation == endpoint->generation) {
+		flows += (__u64)live_->flows + live_->cost + (__u32)(opens_->count - live_->opened);
+		weight = live_->weight ? live_->weight : 100;
+	} else {
+		flows += opens_->count; /* nobody counts: at least they stay even */
+	}
+	return flows * 10000 / weight;
+}
+
+/* The better of two rows' endpoints. */
+__noinline int pick_least(struct packet *p, __u32 row, __u32 other_row, __u32 size)
+{
+	const struct ring_slot *slot;
+	bool is_mixed = false;
+	__u32 first, second, pool;
 	void *ring;
 
+	if (!p)
+		return VERDICT_NO_RING;
+	pool = p->pool;
+	ring = bpf_map_lookup_elem(&rings, &pool);
+	if (!ring)
+		return VERDICT_NO_RING;
+	slot = ring_row(ring, row);
+	if (!slot)
+		return VERDICT_NO_RING;
+	first = slot->endpoint;
+	slot = ring_row(ring, other_row);
+	if (!slot)
+		return VERDICT_NO_RING;
+	second = slot->endpoint;
+	if (first != second && endpoint_load(second) < endpoint_load(first)) {
+		__u32 swap = first;
+
+		first = second;
+		second = swap;
+	}
+	p->why = WHY_LEAST;
+	if (pick_take(p, first, ENDPOINT_READY, &is_mixed) ||
+	    pick_take(p, second, ENDPOINT_READY, &is_mixed))
+		return STAGE_NEXT;
+	return pick_walk(p, row, size);
+}
+
+/* STAGE_NEXT: p->endpoint, p->way and p->to.dst are set.  p->is_stable: every later
+ * packet of the flow would be given the same, so nothing need be stored. */
+__noinline int pick_endpoint(struct packet *p, __u64 ring_seed, __u32 tick)
+{
+	const struct ring_slot *header, *slot;
+	bool is_mid_flow, is_mixed = false, in_grace;
+	__u32 pool, zero = 0, size, row;
+	__u64 hash;
+	void *ring;
+
+	if (!p)
+		return VERDICT_NO_RING;
+	is_mid_flow = packet_is_mid_flow(p);
+	pool = p->pool;
+	p->is_stable = false;
 	ring = bpf_map_lookup_elem(&rings, &pool);
 	if (!ring)
 		return VERDICT_NO_RING;
 	header = bpf_map_lookup_elem(ring, &zero);
 	if (!header || header->size == 0)
 		return VERDICT_NO_RING;
-	pick.size = header->size;
-	pick.row = flow_hash(&p->key, ring_seed) % pick.size;
-	bpf_loop(PICK_ROWS_MAX, pick_row, &pick, 0);
-	return pick.verdict;
+	size = header->size;
+	in_grace = header->swapped_at && tick - header->swapped_at < RING_GRACE_TICKS;
+	hash = hash_flow(&p->key, p->is_ipv6, ring_seed);
+	row = hash_scale(hash >> 32, size);
+	p->row = row;
+	if (p->pick == VIP_PICK_LEAST && !is_mid_flow)
+		return pick_least(p, row, hash_scale(hash, size), size);
+
+	slot = ring_row(ring, row);
+	if (!slot)
+		return VERDICT_NO_RING;
+	if (is_mid_flow && in_grace && slot->previous != slot->endpoint &&
+	    pick_take(p, slot->previous, ENDPOINT_DRAINING, &is_mixed)) {
+		p->why = WHY_PREVIOUS;
+		return STAGE_NEXT;
+	}
+	if (pick_take(p, slot->endpoint, is_mid_flow ? ENDPOINT_DRAINING : ENDPOINT_READY,
+		      &is_mixed)) {
+		p->why = WHY_RING;
+		p->is_stable = !in_grace || slot->previous == slot->endpoint;
+		return STAGE_NEXT;
+	}
+	return pick_walk(p, row, size);
 }
 
 #endif

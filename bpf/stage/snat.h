@@ -14,9 +14,9 @@
 #include <linux/errno.h>
 
 #include "bpf/maps.h"
-#include "bpf/stage/flow.h"
+#include "bpf/stage/hash.h"
+#include "bpf/stage/nat_flow.h"
 #include "bpf/stage/packet.h"
-#include "bpf/stage/pick.h"
 
 /* Ports one new flow may look at. */
 #define SNAT_PROBES_MAX 64
@@ -131,12 +131,12 @@ static long snat_probe(__u32 index, void *unused)
 }
 
 /* Stores the nat_rev half; p->to.src_port is set on STAGE_NEXT. */
-static __noinline int snat_port_take(struct packet *p, const struct contract *c, __u64 now)
+__noinline int snat_port_take(struct packet *p, const struct contract *c, __u64 now)
 {
 	__u32 zero = 0;
 	struct snat_search *search = bpf_map_lookup_elem(&snat_scratch, &zero);
 
-	if (!search)
+	if (!search || !p || !c)
 		return VERDICT_TABLE_FULL;
 	search->now = now;
 	search->resting_ns = REST_CLOSED_MIN_NS;
@@ -144,7 +144,8 @@ static __noinline int snat_port_take(struct packet *p, const struct contract *c,
 	search->error = -EEXIST;
 	search->low = c->snat_port_low;
 	search->count = c->snat_port_high - c->snat_port_low + 1;
-	search->start = flow_hash(&p->key, c->hash_secret) % search->count;
+	search->start =
+		hash_scale(hash_flow(&p->key, p->is_ipv6, c->hash_secret) >> 32, search->count);
 	flow_mirror_key(&p->to, p->key.proto, &search->key);
 	flow_mirror_value(p, now, FLOW_NEW, &search->value);
 	bpf_loop(SNAT_PROBES_MAX, snat_probe, NULL, 0);
@@ -177,18 +178,18 @@ static __always_inline int flow_join(struct packet *p)
 }
 
 /* Stores the nat_fwd half, the other being there. */
-static __noinline int snat_forward_store(struct packet *p, __u64 now)
+__noinline int snat_forward_store(struct packet *p, __u64 now)
 {
-	struct nat_flow value = {
-		.endpoint = p->endpoint,
-		.generation = p->generation,
-		.vip = p->vip,
-		.state = p->key.proto == IPPROTO_TCP ? FLOW_NEW : FLOW_ESTABLISHED,
-		.seen_at = now,
-		.packets = p->count,
-		.bytes = p->bytes,
-	};
+	struct nat_flow value = {.seen_at = now};
 
+	if (!p)
+		return VERDICT_TABLE_FULL;
+	value.endpoint = p->endpoint;
+	value.generation = p->generation;
+	value.vip = p->vip;
+	value.state = p->key.proto == IPPROTO_TCP ? FLOW_NEW : FLOW_ESTABLISHED;
+	value.packets = p->count;
+	value.bytes = p->bytes;
 	__builtin_memcpy(&value, &p->to, sizeof(p->to));
 	if (bpf_map_update_elem(&nat_fwd, &p->key, &value, BPF_NOEXIST))
 		return flow_join(p);

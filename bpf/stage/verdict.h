@@ -83,8 +83,7 @@ static __always_inline void passive_note(const struct packet *p, __u32 verdict)
 	if (!passive_)
 		return;
 	if (verdict == VERDICT_FORWARDED) {
-		if (packet_is_syn(p))
-			passive_->syns++;
+		passive_->syns++;
 		return;
 	}
 	passive_->seen_at = bpf_ktime_get_ns();
@@ -98,12 +97,14 @@ static __always_inline void verdict_count(const struct packet *p, __u32 verdict)
 {
 	__u32 vip = p->vip, endpoint = p->endpoint;
 
+	if (p->is_dry)
+		return;
 	traffic_add(bpf_map_lookup_elem(&verdicts, &verdict), p);
 	if (vip != VIP_NONE && !p->is_answer && verdict != VERDICT_TO_TC)
 		traffic_add(bpf_map_lookup_elem(&vip_stats, &vip), p);
 	if (verdict == VERDICT_FORWARDED)
 		traffic_add(bpf_map_lookup_elem(&ep_stats, &endpoint), p);
-	if (verdict == VERDICT_FORWARDED || verdict == VERDICT_RETURNED)
+	if ((verdict == VERDICT_FORWARDED && packet_is_syn(p)) || verdict == VERDICT_RETURNED)
 		passive_note(p, verdict);
 	event_report(p, verdict);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Stage 2: is the destination one of ours, and which path serves it?
  *
- * Only what an L4 path will rewrite is held to packet_check(): a stranger's odd
+ * Only what an L4 path will send on is held to packet_check(): a stranger's odd
  * packet is the stack's business, and an L7 VIP's is TCP's.
  */
 #ifndef SLUICE_BPF_STAGE_VIP_H
@@ -18,12 +18,10 @@ static __always_inline int packet_check(const struct packet *p)
 		return VERDICT_UNSUPPORTED;
 	if (p->lies)
 		return VERDICT_MALFORMED;
-	if (p->ttl <= 1)
-		return VERDICT_TTL;
 	return STAGE_NEXT;
 }
 
-/* STAGE_NEXT: an L4 VIP; p->vip and p->pool are set. */
+/* STAGE_NEXT: an L4 VIP; the packet knows what it needs of it. */
 static __always_inline int vip_find(struct packet *p)
 {
 	struct vip_key key = {
@@ -37,6 +35,9 @@ static __always_inline int vip_find(struct packet *p)
 		return VERDICT_NOT_A_VIP;
 	p->vip = vip->id;
 	p->pool = vip->pool;
+	p->vip_flags = vip->flags;
+	p->pick = vip->pick;
+	p->down = vip->down;
 	if (vip->mode != VIP_MODE_L4)
 		return VERDICT_L7_LOCAL;
 	return packet_check(p);

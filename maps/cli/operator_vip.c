@@ -319,8 +319,8 @@ static int ring_swap(const struct maps *maps, uint32_t pool, const struct member
 	if (err && err != -ENOENT)
 		return log_error(err, "rings: cannot read the ring of pool %u (%s)", pool,
 				 strerror(-err));
-	err = ring_build(members->all, members->count, maps->contract.ring_seed, before, clock_tick(), &after,
-			 &size);
+	err = ring_build(members->all, members->count, maps->contract.ring_seed, before,
+			 clock_tick(), &after, &size);
 	if (!err)
 		err = rings_put(maps, pool, after, size);
 	if (err)
@@ -397,8 +397,9 @@ int operator_vip_add(const struct maps *maps, const struct vip_key *key, const c
 		     const struct endpoint_spec *specs, size_t spec_count,
 		     struct operator_vip *ret_done)
 {
-	struct operator_vip done = {.key = *key,
-				    .vip = {.mode = VIP_MODE_L4, .owner = VIP_OWNER_OPERATOR}};
+	struct operator_vip done = {
+		.key = *key,
+		.vip = {.mode = VIP_MODE_L4, .flags = VIP_F_NAT, .owner = VIP_OWNER_OPERATOR}};
 	char name[sizeof(((struct pool *)0)->name)];
 	struct members members = {0};
 	int err;

@@ -45,6 +45,7 @@ enum slot_state {
 /* How long a silent slot keeps its flow, in ticks. */
 #define FLOW_PROBATION_TICKS 8
 #define FLOW_CLOSING_TICKS 56 /* a minute: TIME_WAIT */
+#define FLOW_CLOSED_TICKS 4 /* closing and silent so long: another flow may have it */
 #define FLOW_UDP_TICKS 168 /* three minutes: RFC 4787 asks for two at least */
 #define FLOW_TCP_TICKS 6990 /* RFC 5382 asks for 2 hours 4 minutes */
 

@@ -39,7 +39,7 @@
 	X(VERDICT_NO_FLOW, "no_flow", "mid-flow TCP packet of a flow we do not know", 1)           \
 	X(VERDICT_SNAT_EXHAUSTED, "snat_exhausted", "no free NAT port towards the endpoint", 1)    \
 	X(VERDICT_NO_SNAT_ADDRESS, "no_snat_address",                                              \
-	  "no NAT source address of this family is set", 1)                                        \
+	  "no source address of this family is set (--snat, --encap)", 1)                          \
 	X(VERDICT_FAMILY_MISMATCH, "family_mismatch", "NAT needs VIP and endpoint of one family",  \
 	  1)                                                                                       \
 	X(VERDICT_TABLE_FULL, "table_full", "the flow could not be stored", 1)                     \
@@ -53,6 +53,7 @@
 	X(VERDICT_ENDPOINT_DOWN, "endpoint_down", "mid-flow, and the flow's endpoint is out", 1)   \
 	X(VERDICT_ENDPOINT_RESET, "endpoint_reset",                                                \
 	  "mid-flow, and the flow's endpoint is out: answered with a reset", 0)                    \
+	X(VERDICT_NO_HEADROOM, "no_headroom", "no room in front of the packet to encapsulate", 1)  \
 	X(VERDICT_CLIENT_CAP, "client_cap", "the client has all NAT flows it may have", 1)         \
 	X(VERDICT_PROBE_SENT, "probe_sent", "a health probe, sent the way of traffic", 0)          \
 	X(VERDICT_PROBE_RETURNED, "probe_returned", "the answer to a health probe: passed", 0)

@@ -96,7 +96,7 @@ static void bench_init(struct bench *bench)
 	loader->snat_port_low = BENCH_SNAT_LOW;
 	loader->snat_port_high = BENCH_SNAT_HIGH;
 	loader->ring_seed = 1;
-	loader->settings.flow_sets = FLOW_SETS_MIN;
+	loader->settings.flow_sets = 1024;
 	address_parse("10.2.0.1", &loader->snat4);
 	address_parse("fd00:2::1", &loader->snat6);
 	bench->client_ifindex = if_nametoindex("cl");
@@ -237,7 +237,7 @@ void bench_ring(struct bench *bench, const uint32_t *ids, uint32_t count)
 void bench_vip(struct bench *bench, const char *addr, uint16_t port, uint8_t proto, uint8_t mode)
 {
 	struct vip_key key = {.port = htons(port), .proto = proto};
-	struct vip vip = {.id = 7, .mode = mode, .owner = VIP_OWNER_CONTROLLER};
+	struct vip vip = {.id = 7, .mode = mode, .owner = VIP_OWNER_CONTROLLER, .flags = VIP_F_NAT};
 
 	if (mode == VIP_MODE_L7)
 		vip.pool = POOL_NONE;

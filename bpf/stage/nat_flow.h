@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Stage 3: the flow a packet belongs to.
+/* The flow through NAT that a packet belongs to.
  *
  * A flow is two entries, each the other's mirror: nat_fwd from client to VIP,
  * nat_rev from endpoint to the gateway's NAT address.  Both maps are LRU
@@ -10,12 +10,12 @@
  * Counters are plain additions: a flow's packets one way come in on one CPU,
  * as receive queues are chosen by 5-tuple.
  */
-#ifndef SLUICE_BPF_STAGE_FLOW_H
-#define SLUICE_BPF_STAGE_FLOW_H
+#ifndef SLUICE_BPF_STAGE_NAT_FLOW_H
+#define SLUICE_BPF_STAGE_NAT_FLOW_H
 
 #include "bpf/maps.h"
 #include "bpf/stage/packet.h"
-#include "bpf/stage/pick.h"
+#include "bpf/stage/state.h"
 
 /* The other half is looked at every so many packets, a power of two, and after
  * a pause. */
@@ -52,12 +52,6 @@ static __always_inline void flow_mirror_value(const struct packet *p, __u64 now,
 	};
 }
 
-static __always_inline bool address_equal(const struct ip_addr *a, const struct ip_addr *b)
-{
-	return !(((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1])) |
-		 ((a->words[2] ^ b->words[2]) | (a->words[3] ^ b->words[3])));
-}
-
 /* Does `flow` lead back to where packets with `key` come from? */
 static __always_inline bool flow_mirrors(const struct nat_flow *flow, const struct flow_key *key)
 {
@@ -90,12 +84,14 @@ static __always_inline void flow_remove(const struct flow_key *key, bool is_answ
 
 /* Looks at the other half of p's flow (p->to is set), puts it back if it was
  * evicted.  False: the place is another flow's. */
-static __noinline bool flow_is_paired(const struct packet *p, __u64 now)
+__noinline int flow_is_paired(const struct packet *p, __u64 now)
 {
 	const struct nat_flow *mirror;
 	struct nat_flow value;
 	struct flow_key key;
 
+	if (!p)
+		return 0;
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	mirror = flow_lookup(&key, !p->is_answer);
 	if (mirror)
@@ -115,6 +111,9 @@ static __always_inline struct nat_flow *flow_find(struct packet *p, __u64 now)
 	p->endpoint = flow->endpoint;
 	p->generation = flow->generation;
 	p->vip = flow->vip;
+	p->state = flow->state;
+	if (p->is_dry)
+		return flow;
 	if ((flow->packets ^ (flow->packets + p->count)) < FLOW_PAIR_CHECK_PACKETS &&
 	    now - flow->seen_at < FLOW_PAIR_CHECK_NS)
 		return flow;
@@ -125,33 +124,36 @@ static __always_inline struct nat_flow *flow_find(struct packet *p, __u64 now)
 }
 
 /* Both halves of p's flow, so that the packet may begin a new one. */
-static __noinline void flow_forget(const struct packet *p)
+__noinline int flow_forget(const struct packet *p)
 {
 	struct flow_key key;
 
+	if (!p)
+		return 0;
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	flow_remove(&key, !p->is_answer);
 	flow_remove(&p->key, p->is_answer);
+	return 0;
 }
+
+enum flow_fate { FLOW_KEEPS, FLOW_MOVES, FLOW_IS_DOWN };
 
 /* May p, from a client, go on to the endpoint its flow has?  What begins anew (a
  * SYN) or has no connection to lose (UDP) leaves an endpoint that is out; a
  * draining one keeps what it has, a repeated SYN included. */
-static __always_inline bool flow_keeps_endpoint(const struct packet *p, const struct nat_flow *flow)
+static __always_inline enum flow_fate flow_fate(const struct packet *p, const struct nat_flow *flow)
 {
 	__u32 id = flow->endpoint;
 	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &id);
-	bool is_tcp = p->key.proto == IPPROTO_TCP;
-	enum endpoint_state state;
+	enum endpoint_state state = ENDPOINT_OUT;
 
-	if (is_tcp && !packet_is_syn(p))
-		return true;
-	if (!endpoint || endpoint->way != WAY_NAT || endpoint->generation != flow->generation)
-		return false;
-	state = endpoint_state(endpoint, id);
-	if (state == ENDPOINT_DRAINING)
-		return !is_tcp || flow->state == FLOW_NEW;
-	return state == ENDPOINT_READY;
+	if (endpoint && endpoint->way == WAY_NAT && endpoint->generation == flow->generation)
+		state = endpoint_state(endpoint, id);
+	if (state == ENDPOINT_OUT)
+		return packet_is_mid_flow(p) ? FLOW_IS_DOWN : FLOW_MOVES;
+	if (state == ENDPOINT_DRAINING && packet_is_syn(p) && flow->state != FLOW_NEW)
+		return FLOW_MOVES;
+	return FLOW_KEEPS;
 }
 
 static __always_inline __u32 flow_state_next(const struct packet *p, __u32 state)
@@ -166,19 +168,24 @@ static __always_inline __u32 flow_state_next(const struct packet *p, __u32 state
 }
 
 /* A reset ends both directions at once. */
-static __noinline void flow_close_mirror(const struct packet *p)
+__noinline int flow_close_mirror(const struct packet *p)
 {
 	struct flow_key key;
 	struct nat_flow *mirror;
 
+	if (!p)
+		return 0;
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	mirror = flow_lookup(&key, !p->is_answer);
 	if (mirror)
 		mirror->state = FLOW_CLOSING;
+	return 0;
 }
 
 static __always_inline void flow_touch(const struct packet *p, struct nat_flow *flow, __u64 now)
 {
+	if (p->is_dry)
+		return;
 	flow->seen_at = now;
 	flow->packets += p->count;
 	flow->bytes += p->bytes;
