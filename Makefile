@@ -35,11 +35,11 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 CPPFLAGS += -I. -I$(B) -isystem /usr/share/include/llhttp -D_GNU_SOURCE
 CFLAGS := -std=gnu11 -g $(OPT) $(WARN) $(SANITIZER) $(EXTRA_CFLAGS)
 LDFLAGS += $(SANITIZER)
-LDLIBS := -lbpf -lelf -lz -ljson-c -lyaml -lxxhash -lm
+LDLIBS := -lbpf -lelf -lz -ljson-c -lyaml -lxxhash -lmnl -lm
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -I. \
 	-isystem /usr/include/$(shell $(CC) -print-multiarch)
 
-ROOMS := base http model sources health scrape schedule publish telemetry controller proxy sim
+ROOMS := base http model sources health scrape schedule paths publish telemetry controller proxy sim
 LIB_SRC := $(filter-out %/main.c,$(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c))) $(wildcard maps/access/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o)
 LLHTTP_OBJ := $(patsubst %,$(B)/obj/llhttp/%.o,api http llhttp)

@@ -9,6 +9,9 @@
  */
 #include <bpf/bpf_endian.h>
 
+/* There is no packet at this hook. */
+#define PACKET_LOAD(ctx, to, bytes) (-1)
+
 #include "bpf/maps.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
@@ -58,6 +61,7 @@ int sk_assign(struct bpf_sk_lookup *ctx)
 	struct packet packet = {.count = 1, .vip = VIP_NONE, .endpoint = ENDPOINT_NONE};
 	const struct vip *vip;
 	struct vip_key key;
+	__u32 verdict;
 
 	if (ctx->protocol != IPPROTO_TCP)
 		return SK_PASS;
@@ -68,6 +72,8 @@ int sk_assign(struct bpf_sk_lookup *ctx)
 	packet.key.dst = key.addr;
 	packet.key.dst_port = key.port;
 	packet.key.proto = key.proto;
-	verdict_count(&packet, listener_assign(ctx));
+	verdict = listener_assign(ctx);
+	event_report(ctx, &packet, verdict);
+	verdict_count(&packet, verdict);
 	return SK_PASS;
 }

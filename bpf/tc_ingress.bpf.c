@@ -10,6 +10,8 @@
  */
 #include <linux/pkt_cls.h>
 
+#define PACKET_LOAD(ctx, to, bytes) bpf_skb_load_bytes(ctx, 0, to, bytes)
+
 #include "bpf/maps.h"
 #include "bpf/stage/encap_skb.h"
 #include "bpf/stage/packet.h"
@@ -39,8 +41,9 @@ static __always_inline __u32 mark_take(struct __sk_buff *skb)
 	return is_ours ? mark->verdict : VERDICT_TO_TC;
 }
 
-static __always_inline int verdict_out(const struct packet *p, __u32 verdict)
+static __always_inline int verdict_out(struct __sk_buff *skb, const struct packet *p, __u32 verdict)
 {
+	event_report(skb, p, verdict);
 	verdict_count(p, verdict);
 	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
 }
@@ -55,10 +58,13 @@ static __always_inline bool ethernet_is_missing(struct __sk_buff *skb)
 	return (void *)(eth + 1) <= (void *)(long)skb->data_end && eth->h_proto != skb->protocol;
 }
 
-static __always_inline int parse_skb(struct __sk_buff *skb, struct packet *p)
+/* Global: the verifier checks it once, whatever ways there are through it. */
+__noinline int parse_skb(struct __sk_buff *skb, struct packet *p)
 {
 	__u32 wanted = skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX;
 
+	if (!p)
+		return VERDICT_NOT_IP;
 	if (skb->vlan_present) /* the tag is not in the frame: a VLAN device's packet */
 		return VERDICT_NOT_IP;
 	/* failure shows as short headers */
@@ -91,7 +97,7 @@ static __always_inline int send(const struct packet *p, const struct route *rout
 		__builtin_memcpy(via.ipv6_nh, &route->via, sizeof(via.ipv6_nh));
 	else
 		via.ipv4_nh = route->via.words[3];
-	verdict_count(p, p->is_answer ? VERDICT_RETURNED : VERDICT_FORWARDED);
+	verdict_count(p, verdict_sent(p));
 	return bpf_redirect_neigh(route->ifindex, &via, sizeof(via), 0);
 }
 
@@ -130,7 +136,7 @@ int tc_ingress(struct __sk_buff *skb)
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(p, contract_, &flow);
 	if (stage != STAGE_NEXT)
-		return verdict_out(p, stage);
+		return verdict_out(skb, p, stage);
 
 	stage = find_way(skb, p, contract_, &route);
 	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
@@ -138,9 +144,11 @@ int tc_ingress(struct __sk_buff *skb)
 	if (stage == STAGE_NEXT)
 		stage = ethernet_restore(skb, p);
 	if (stage == STAGE_NEXT)
+		event_report(skb, p, verdict_sent(p));
+	if (stage == STAGE_NEXT)
 		stage = p->way == WAY_NAT ? rewrite_skb(skb, p) : encap_skb(skb, p);
 	if (stage != STAGE_NEXT)
-		return verdict_out(p, stage);
+		return verdict_out(skb, p, stage);
 	if (flow)
 		flow_touch(p, flow, p->now);
 	return send(p, &route);

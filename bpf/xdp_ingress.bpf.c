@@ -7,6 +7,8 @@
  * which only TC can tell.  Both take multi-buffer packets, so that MTU 9000
  * works.
  */
+#define PACKET_LOAD(ctx, to, bytes) bpf_xdp_load_bytes((struct xdp_md *)(ctx), 0, to, bytes)
+
 #include "bpf/maps.h"
 #include "bpf/stage/encap.h"
 #include "bpf/stage/packet.h"
@@ -87,12 +89,15 @@ static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *
 	if (p->is_dry)
 		explain_write(ctx, p, NEXTHOP_NONE, verdict);
 	if (verdict_is_drop(verdict)) {
+		event_report(ctx, p, verdict);
 		verdict_count(p, verdict);
 		return XDP_DROP;
 	}
 	/* no mark under generic XDP: from 6.9 on TC may not find it there */
-	if (!is_generic && !p->is_dry && mark_put(ctx, p->ifindex, verdict))
+	if (!is_generic && !p->is_dry && mark_put(ctx, p->ifindex, verdict)) {
+		event_report(ctx, p, verdict);
 		verdict_count(p, verdict);
+	}
 	return XDP_PASS;
 }
 
@@ -104,17 +109,20 @@ static __always_inline bool headers_are_split(struct xdp_md *ctx, const struct p
 
 static __always_inline int send(struct xdp_md *ctx, const struct packet *p, __u32 ifindex)
 {
-	verdict_count(p, p->is_answer ? VERDICT_RETURNED : VERDICT_FORWARDED);
+	verdict_count(p, verdict_sent(p));
 	if (ifindex == p->ifindex)
 		return XDP_TX;
 	return bpf_redirect_map(&devices, ifindex, XDP_DROP);
 }
 
-static __always_inline int parse_frame(struct xdp_md *ctx, struct packet *p)
+/* Global: the verifier checks it once, whatever ways there are through it. */
+__noinline int parse_frame(struct xdp_md *ctx, struct packet *p)
 {
 	struct ethhdr *eth = xdp_data(ctx);
 	int stage;
 
+	if (!p)
+		return VERDICT_NOT_IP;
 	if ((void *)(eth + 1) > xdp_end(ctx))
 		return VERDICT_NOT_IP;
 	stage = parse_packet(p, eth->h_proto, ETH_HLEN, xdp_data(ctx), xdp_end(ctx));
@@ -187,8 +195,10 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 		stage = VERDICT_TO_TC;
 	if (stage == STAGE_NEXT && p->way == WAY_NAT && !flow)
 		stage = flow_store(p, contract_, p->now);
-	if (stage == STAGE_NEXT)
+	if (stage == STAGE_NEXT) {
+		event_report(ctx, p, verdict_sent(p));
 		stage = write_packet(ctx, p, &route);
+	}
 	if (stage != STAGE_NEXT)
 		return verdict_out(ctx, p, stage, is_generic);
 	if (flow)

@@ -142,7 +142,8 @@ static int clsact_attach(const struct pin_dirs *dirs, const char *device, uint32
 	if (err == -EEXIST)
 		err = rename(own, shared) < 0 ? -errno : 0;
 	if (!err)
-		err = clsact_filter_put(ifindex, clsact_handle(dirs->instance), program_fd);
+		err = clsact_filter_put(ifindex, CLSACT_INGRESS, clsact_handle(dirs->instance),
+					program_fd);
 	if (!err)
 		return 0;
 	if (unlink(own) == 0)
@@ -169,7 +170,8 @@ int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *de
 static int clsact_replace(const struct pin_dirs *dirs, const struct hook *hook, int program_fd)
 {
 	char name[64];
-	int err = clsact_filter_replace(hook->ifindex, clsact_handle(dirs->instance), program_fd);
+	int err = clsact_filter_replace(hook->ifindex, CLSACT_INGRESS,
+					clsact_handle(dirs->instance), program_fd);
 
 	if (err)
 		return err;
@@ -211,8 +213,8 @@ static int clsact_detach(const struct pin_dirs *dirs, const struct hook *hook)
 
 	if (hook->ifindex == 0)
 		return 0;
-	if (clsact_filter_find(hook->ifindex, handle, &program) == 0) {
-		err = clsact_filter_remove(hook->ifindex, handle);
+	if (clsact_filter_find(hook->ifindex, CLSACT_INGRESS, handle, &program) == 0) {
+		err = clsact_filter_remove(hook->ifindex, CLSACT_INGRESS, handle);
 		if (err)
 			return log_error(err, "%s: cannot remove the clsact filter (%s)",
 					 hook->device, strerror(-err));
@@ -265,8 +267,8 @@ static int hook_read(const struct pin_dirs *dirs, enum hook_kind kind, const cha
 	if (hook_is_clsact(kind)) {
 		hook.ifindex = if_nametoindex(device);
 		if (hook.ifindex)
-			clsact_filter_find(hook.ifindex, clsact_handle(dirs->instance),
-					   &hook.program_id);
+			clsact_filter_find(hook.ifindex, CLSACT_INGRESS,
+					   clsact_handle(dirs->instance), &hook.program_id);
 	} else {
 		link_read(fd, &hook);
 	}

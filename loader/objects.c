@@ -88,6 +88,8 @@ static int objects_open(struct objects_handle *handle, const struct objects_sett
 	if (!handle->xdp || !handle->tc || !handle->sk)
 		return log_error(-errno, "built-in programs: cannot be read (%s)", strerror(errno));
 	handle->xdp->rodata->neighbour_interval = settings->neighbour_interval;
+	handle->xdp->rodata->cpu_count = (uint32_t)libbpf_num_possible_cpus();
+	handle->tc->rodata->cpu_count = (uint32_t)libbpf_num_possible_cpus();
 	return 0;
 }
 
@@ -111,7 +113,8 @@ int objects_load(const int *map_fds, const struct objects_settings *settings,
 	if (!err && map_fds)
 		err = maps_reuse(objects.handle->xdp->obj, map_fds);
 	else if (!err)
-		err = bpf_map__set_max_entries(objects.handle->xdp->maps.flows, settings->flow_sets);
+		err = bpf_map__set_max_entries(objects.handle->xdp->maps.flows,
+					       settings->flow_sets);
 	if (!err)
 		err = object_load(objects.handle->xdp->obj, "xdp_ingress");
 	if (err)

@@ -3,7 +3,8 @@
  *
  *   PIN_DIR/MAP             one a map of the catalogue
  *   PIN_DIR/programs/NAME   the programs
- *   PIN_DIR/links/DEV-HOOK  what holds them to devices and namespace (hook.h)
+ *   PIN_DIR/links/DEV-HOOK  what holds them to devices and namespace (hook.h);
+ *                           read by maps/access/attachments.c too
  *
  * A load pins into a directory beside it and renames; an unload renames it away
  * and removes.  Instance names have no underscore, so those two cannot be

@@ -14,13 +14,13 @@
 #include <linux/bpf.h>
 
 #include "loader/hook.h"
-#include "loader/netns.h"
 #include "loader/objects.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/base/netns.h"
 
 struct status {
 	struct pin_dirs dirs;

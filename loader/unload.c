@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "loader/hook.h"
-#include "loader/netns.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/base/netns.h"
 #include "userspace/publish/vip_address.h"
 
 struct unload {

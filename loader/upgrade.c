@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "loader/hook.h"
-#include "loader/netns.h"
 #include "loader/objects.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
+#include "userspace/base/netns.h"
 
 struct upgrade {
 	struct pin_dirs dirs;

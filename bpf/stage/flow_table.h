@@ -21,6 +21,7 @@
 #include "bpf/maps.h"
 #include "bpf/stage/hash.h"
 #include "bpf/stage/packet.h"
+#include "bpf/stage/state.h"
 
 #define FLOW_CONFIRMED_MAX (FLOW_SLOTS - 1)
 
@@ -58,16 +59,33 @@ static __always_inline __u16 slot_silent(union slot_word is, __u32 tick)
 	return tick - is.slot.tick;
 }
 
-static __always_inline bool slot_is_over(union slot_word is, __u32 tick)
-{
-	__u16 silent = slot_silent(is, tick);
+/* Ticks that a silent slot is kept, by its state: four lengths in a word, and all
+ * that follows is arithmetic on words, because every branch over eight slots is
+ * eight more ways for the verifier. */
+#define LIMITS(confirmed)                                                                          \
+	((__u64)FLOW_PROBATION_TICKS << 16 * SLOT_PROBATION |                                      \
+	 (__u64)(confirmed) << 16 * SLOT_CONFIRMED |                                               \
+	 (__u64)FLOW_CLOSING_TICKS << 16 * SLOT_CLOSING)
+#define LIMITS_TCP LIMITS(FLOW_TCP_TICKS)
+#define LIMITS_UDP LIMITS(FLOW_UDP_TICKS)
 
-	switch (slot_state(is)) {
-	case SLOT_PROBATION: return silent >= FLOW_PROBATION_TICKS;
-	case SLOT_CONFIRMED: return silent >= (is.slot.tag & 1 ? FLOW_UDP_TICKS : FLOW_TCP_TICKS);
-	case SLOT_CLOSING: return silent >= FLOW_CLOSING_TICKS;
-	}
-	return true;
+/* 1: a < b, 0: not; both below 2^31. */
+static __always_inline __u32 is_less(__u32 a, __u32 b)
+{
+	return (a - b) >> 31;
+}
+
+static __always_inline __u32 is_equal(__u32 a, __u32 b)
+{
+	return ((a ^ b) - 1) >> 31;
+}
+
+static __always_inline __u32 slot_is_live(union slot_word is, __u32 tick)
+{
+	__u64 is_udp = -(__u64)(is.slot.tag & 1);
+	__u64 limits = LIMITS_TCP ^ (is_udp & (LIMITS_TCP ^ LIMITS_UDP));
+
+	return is_less(slot_silent(is, tick), limits >> 16 * slot_state(is) & 0xffff);
 }
 
 /* The lowest bit of a tag says UDP, because UDP is forgotten earlier. */
@@ -91,42 +109,46 @@ __noinline int table_find(const struct flow_set *set, __u32 tag)
 	return FLOW_SLOTS;
 }
 
-/* Index of the slot that a new flow may have, FLOW_SLOTS: none. */
-__noinline int table_room(const struct flow_set *set, __u32 tag, __u32 tick)
+/* The larger one, without a branch. */
+static __always_inline __u32 larger(__u32 a, __u32 b)
 {
-	int room = FLOW_SLOTS, closing = FLOW_SLOTS, oldest = FLOW_SLOTS, probation = 0;
-	__u16 oldest_silent = 0;
+	__u32 mask = -is_less(a, b);
+
+	asm volatile("" : "+r"(mask)); /* clang would see through it */
+	return a ^ ((a ^ b) & mask);
+}
+
+/* Index of the slot that a new flow may have, FLOW_SLOTS: none. */
+__noinline int table_room(const struct flow_set *set, __u32 tick)
+{
+	/* rank << 20 | ticks silent << 4 | 8 | index; 0: none */
+	__u32 room = 0, oldest = 0, probation = 0;
 
 	if (!set)
 		return FLOW_SLOTS;
 #pragma unroll
-	for (int i = 0; i < FLOW_SLOTS; i++) {
+	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
 		union slot_word is = {.word = *(const volatile __u64 *)&set->slots[i]};
+		__u32 live = slot_is_live(is, tick), silent = slot_silent(is, tick);
+		__u32 on_probation = live & is_equal(slot_state(is), SLOT_PROBATION);
+		__u32 is_closed = live & is_equal(slot_state(is), SLOT_CLOSING) &
+				  is_less(FLOW_CLOSED_TICKS - 1, silent);
+		__u32 place = silent << 4 | 8 | i;
 
-		if (is.slot.where && is.slot.tag == tag)
-			return i;
-		if (slot_is_over(is, tick)) {
-			room = i;
-		} else if (slot_state(is) == SLOT_CLOSING) {
-			if (slot_silent(is, tick) >= FLOW_CLOSED_TICKS)
-				closing = i;
-		} else if (slot_state(is) == SLOT_PROBATION) {
-			probation++;
-			if (oldest == FLOW_SLOTS || slot_silent(is, tick) > oldest_silent) {
-				oldest = i;
-				oldest_silent = slot_silent(is, tick);
-			}
-		}
+		room = larger(room, -(1 - live) & (1 << 20 | place));
+		room = larger(room, -is_closed & place);
+		oldest = larger(oldest, -on_probation & place);
+		probation += on_probation;
 	}
-	if (room == FLOW_SLOTS)
-		room = closing;
-	return room < FLOW_SLOTS && probation < FLOW_PROBATION_MAX ? room : oldest;
+	if (room && probation < FLOW_PROBATION_MAX)
+		return room & 7;
+	return oldest ? oldest & 7 : FLOW_SLOTS;
 }
 
 /* May one more flow of the set be confirmed? */
 __noinline int table_may_confirm(const struct flow_set *set, __u32 tick)
 {
-	int confirmed = 0;
+	__u32 confirmed = 0;
 
 	if (!set)
 		return 0;
@@ -134,8 +156,7 @@ __noinline int table_may_confirm(const struct flow_set *set, __u32 tick)
 	for (int i = 0; i < FLOW_SLOTS; i++) {
 		union slot_word is = {.word = *(const volatile __u64 *)&set->slots[i]};
 
-		if (slot_state(is) == SLOT_CONFIRMED && !slot_is_over(is, tick))
-			confirmed++;
+		confirmed += slot_is_live(is, tick) & is_equal(slot_state(is), SLOT_CONFIRMED);
 	}
 	return confirmed < FLOW_CONFIRMED_MAX;
 }
@@ -172,17 +193,20 @@ static __always_inline void table_touch(const struct packet *p, struct flow_set 
 	if (state == slot_state(is) && is.slot.tick == (__u16)tick)
 		return;
 	slot_write(set, index, slot_make(is.slot.tag, slot_endpoint(is), state, tick));
+	if (state == SLOT_CLOSING && slot_state(is) != SLOT_CLOSING && p->pick == VIP_PICK_LEAST)
+		opens_add(slot_endpoint(is), -1);
 }
 
-/* Remembers a new flow; false: its set has no room. */
-static __always_inline bool table_store(const struct packet *p, struct flow_set *set, __u32 tick)
+/* Remembers a new flow, in the slot it has already if it has one (else index is
+ * FLOW_SLOTS); false: its set has no room. */
+static __always_inline bool table_store(const struct packet *p, struct flow_set *set, int index,
+					__u32 tick)
 {
-	__u32 tag = table_tag(p);
-	int index = table_room(set, tag, tick);
-
+	if (index < 0 || index >= FLOW_SLOTS)
+		index = table_room(set, tick);
 	if (index < 0 || index >= FLOW_SLOTS)
 		return false;
-	slot_write(set, index, slot_make(tag, p->endpoint, SLOT_PROBATION, tick));
+	slot_write(set, index, slot_make(table_tag(p), p->endpoint, SLOT_PROBATION, tick));
 	return true;
 }
 

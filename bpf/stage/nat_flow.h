@@ -14,6 +14,7 @@
 #define SLUICE_BPF_STAGE_NAT_FLOW_H
 
 #include "bpf/maps.h"
+#include "bpf/stage/nat_client.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/state.h"
 
@@ -123,13 +124,16 @@ static __always_inline struct nat_flow *flow_find(struct packet *p, __u64 now)
 	return NULL;
 }
 
-/* Both halves of p's flow, so that the packet may begin a new one. */
+/* Both halves of p's flow, p being the client's, so that the packet may begin a new
+ * one. */
 __noinline int flow_forget(const struct packet *p)
 {
 	struct flow_key key;
 
 	if (!p)
 		return 0;
+	if (p->client_max && p->state != FLOW_CLOSING)
+		nat_client_less(&p->key.src);
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	flow_remove(&key, !p->is_answer);
 	flow_remove(&p->key, p->is_answer);
@@ -177,9 +181,29 @@ __noinline int flow_close_mirror(const struct packet *p)
 		return 0;
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	mirror = flow_lookup(&key, !p->is_answer);
-	if (mirror)
-		mirror->state = FLOW_CLOSING;
+	if (!mirror)
+		return 0;
+	if (p->client_max && p->is_answer && mirror->state != FLOW_CLOSING)
+		nat_client_less(&p->to.dst);
+	mirror->state = FLOW_CLOSING;
 	return 0;
+}
+
+/* A client's flow closes, or begins again on the same ports: counted for the client
+ * that has a cap, and for the endpoint where loads are compared. */
+static __noinline void flow_count_change(const struct packet *p, const struct nat_flow *flow)
+{
+	bool was_closing = flow->state == FLOW_CLOSING;
+	bool is_closing = flow_state_next(p, flow->state) == FLOW_CLOSING;
+
+	if (is_closing == was_closing)
+		return;
+	if (p->pick == VIP_PICK_LEAST)
+		opens_add(flow->endpoint, is_closing ? -1 : 1);
+	if (p->client_max && is_closing)
+		nat_client_less(&p->key.src);
+	else if (p->client_max)
+		nat_client_more(&p->key.src, ~0u);
 }
 
 static __always_inline void flow_touch(const struct packet *p, struct nat_flow *flow, __u64 now)
@@ -189,6 +213,8 @@ static __always_inline void flow_touch(const struct packet *p, struct nat_flow *
 	flow->seen_at = now;
 	flow->packets += p->count;
 	flow->bytes += p->bytes;
+	if (!p->is_answer && (p->client_max || p->pick == VIP_PICK_LEAST))
+		flow_count_change(p, flow);
 	flow->state = flow_state_next(p, flow->state);
 	if (p->tcp_flags & TCP_RST)
 		flow_close_mirror(p);

@@ -47,6 +47,7 @@ struct packet {
 	__u32 endpoint; /* id or ENDPOINT_NONE */
 	__u32 generation; /* of the endpoint */
 	__u32 row; /* of the ring, for explain */
+	__u32 client_max; /* contract.nat_client_max */
 	__u16 vip_flags;
 	__u8 pick; /* enum vip_pick of the VIP */
 	__u8 down; /* enum vip_down of the VIP */

@@ -12,7 +12,7 @@
  * where the row pointed before (maps/layout/ring.h).
  *
  * Pick least looks at two rows and takes the endpoint with less to do: live flows
- * as last counted, those given since, and what its server reports (Mitzenmacher,
+ * as last counted, those given and closed since, and what its server reports (Mitzenmacher,
  * "The power of two choices", TPDS 2001).
  */
 #ifndef SLUICE_BPF_STAGE_PICK_H
@@ -105,17 +105,17 @@ static __always_inline __u64 endpoint_load(__u32 id)
 	const struct opens *opens_ = bpf_map_lookup_elem(&opens, &id);
 	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &id);
 	__u32 weight = 100;
-	__u64 flows = 1;
+	__s64 flows = 1;
 
 	if (!live_ || !opens_ || !endpoint)
 		return 0;
 	if (live_->generation == endpoint->generation) {
-		flows += (__u64)live_->flows + live_->cost + (__u32)(opens_->count - live_->opened);
+		flows += (__s64)live_->flows + live_->cost + (__s32)(opens_->count - live_->opened);
 		weight = live_->weight ? live_->weight : 100;
 	} else {
-		flows += opens_->count; /* nobody counts: at least they stay even */
+		flows += (__s32)opens_->count; /* nobody counts: what was given and not closed */
 	}
-	return flows * 10000 / weight;
+	return (__u64)(flows > 1 ? flows : 1) * 10000 / weight;
 }
 
 /* The better of two rows' endpoints. */

@@ -2,9 +2,9 @@
 /* Stage 5, new flows only: a NAT port towards the endpoint, and both entries.
  *
  * The port is found by inserting: BPF_NOEXIST into nat_rev is the lock.  Probing
- * starts at a secret hash of the 5-tuple, so that ports cannot be guessed, and
- * looks at a bounded number.  A port taken by a flow that is over is taken from
- * it, both its entries removed; when all are busy, the connection that has been
+ * starts in the CPU's own share of the ports, at a secret hash of the 5-tuple, so
+ * that ports cannot be guessed, and looks at a bounded number.  A port taken by a flow that is over
+ * is taken from it, both its entries removed; when all are busy, the connection that has been
  * closed longest gives up its rest.  It runs after the route was found: a packet
  * that cannot be sent takes no port.
  */
@@ -17,6 +17,9 @@
 #include "bpf/stage/hash.h"
 #include "bpf/stage/nat_flow.h"
 #include "bpf/stage/packet.h"
+
+/* Set at load: possible CPUs. */
+const volatile __u32 cpu_count = 1;
 
 /* Ports one new flow may look at. */
 #define SNAT_PROBES_MAX 64
@@ -38,6 +41,7 @@ struct snat_search {
 	__u16 low;
 	__u16 count;
 	int error; /* 0: stored */
+	bool is_capped; /* flows of a client are counted */
 	__be16 candidate; /* closed but still at rest; 0: none */
 };
 
@@ -78,8 +82,11 @@ static __noinline int snat_evict(const struct snat_search *search)
 		return 0;
 	flow_mirror_key((const struct translation *)rev, search->key.proto, &fwd_key);
 	fwd = bpf_map_lookup_elem(&nat_fwd, &fwd_key);
-	if (fwd && flow_mirrors(fwd, &search->key))
+	if (fwd && flow_mirrors(fwd, &search->key)) {
+		if (search->is_capped && fwd->state != FLOW_CLOSING)
+			nat_client_less(&fwd_key.src);
 		bpf_map_delete_elem(&nat_fwd, &fwd_key);
+	}
 	return bpf_map_delete_elem(&nat_rev, &search->key);
 }
 
@@ -130,6 +137,19 @@ static long snat_probe(__u32 index, void *unused)
 	return search->error != -EEXIST;
 }
 
+/* Where the search begins: within this CPU's share of the ports, so that CPUs
+ * meet only when shares run out. */
+static __always_inline __u32 snat_start(const struct packet *p, const struct contract *c,
+					__u32 count)
+{
+	__u32 hash = hash_flow(&p->key, p->is_ipv6, c->hash_secret) >> 32;
+	__u32 share = count / cpu_count;
+
+	if (!share)
+		return hash_scale(hash, count);
+	return bpf_get_smp_processor_id() % cpu_count * share + hash_scale(hash, share);
+}
+
 /* Stores the nat_rev half; p->to.src_port is set on STAGE_NEXT. */
 __noinline int snat_port_take(struct packet *p, const struct contract *c, __u64 now)
 {
@@ -141,11 +161,11 @@ __noinline int snat_port_take(struct packet *p, const struct contract *c, __u64 
 	search->now = now;
 	search->resting_ns = REST_CLOSED_MIN_NS;
 	search->candidate = 0;
+	search->is_capped = p->client_max;
 	search->error = -EEXIST;
 	search->low = c->snat_port_low;
 	search->count = c->snat_port_high - c->snat_port_low + 1;
-	search->start =
-		hash_scale(hash_flow(&p->key, p->is_ipv6, c->hash_secret) >> 32, search->count);
+	search->start = snat_start(p, c, search->count);
 	flow_mirror_key(&p->to, p->key.proto, &search->key);
 	flow_mirror_value(p, now, FLOW_NEW, &search->value);
 	bpf_loop(SNAT_PROBES_MAX, snat_probe, NULL, 0);
@@ -199,11 +219,16 @@ __noinline int snat_forward_store(struct packet *p, __u64 now)
 /* Stores a new flow.  STAGE_NEXT: p->to is complete. */
 static __always_inline int flow_store(struct packet *p, const struct contract *c, __u64 now)
 {
-	int stage = snat_port_take(p, c, now);
+	int stage;
 
-	if (stage != STAGE_NEXT)
-		return stage;
-	return snat_forward_store(p, now);
+	if (p->client_max && !nat_client_more(&p->key.src, p->client_max))
+		return VERDICT_CLIENT_CAP;
+	stage = snat_port_take(p, c, now);
+	if (stage == STAGE_NEXT)
+		stage = snat_forward_store(p, now);
+	if (stage != STAGE_NEXT && p->client_max)
+		nat_client_less(&p->key.src);
+	return stage;
 }
 
 #endif

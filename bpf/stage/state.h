@@ -37,4 +37,13 @@ static __always_inline enum endpoint_state endpoint_state(const struct endpoint 
 	return ENDPOINT_READY;
 }
 
+/* One flow more, or less, that the endpoint has (maps/layout/endpoint.h). */
+static __always_inline void opens_add(__u32 id, int difference)
+{
+	struct opens *opens_ = bpf_map_lookup_elem(&opens, &id);
+
+	if (opens_)
+		__sync_fetch_and_add(&opens_->count, difference);
+}
+
 #endif

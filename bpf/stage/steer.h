@@ -101,18 +101,9 @@ static __always_inline int table_follow(struct packet *p, union slot_word is, __
 	return VERDICT_ENDPOINT_DOWN;
 }
 
-static __always_inline void opens_count(const struct packet *p)
-{
-	__u32 id = p->endpoint;
-	struct opens *opens_ = bpf_map_lookup_elem(&opens, &id);
-
-	if (opens_)
-		__sync_fetch_and_add(&opens_->count, 1);
-}
-
-/* A flow that no table knows. */
+/* A flow that no table knows, or whose endpoint is out (index: its slot). */
 __noinline int steer_new(struct packet *p, struct flow_set *set, const struct contract *c,
-			 __u32 tick)
+			 __u32 tick, int index)
 {
 	bool was_known;
 	int stage;
@@ -131,17 +122,17 @@ __noinline int steer_new(struct packet *p, struct flow_set *set, const struct co
 		if (stage != STAGE_NEXT)
 			p->endpoint = ENDPOINT_NONE;
 		else if (p->pick == VIP_PICK_LEAST && !p->is_dry)
-			opens_count(p);
+			opens_add(p->endpoint, 1);
 		return stage;
 	}
 	if (p->is_dry || p->tcp_flags & (TCP_RST | TCP_FIN))
 		return STAGE_NEXT;
 	if (packet_is_syn(p) && p->is_stable && !was_known)
 		return STAGE_NEXT;
-	if (!table_store(p, set, tick))
+	if (!table_store(p, set, index, tick))
 		p->why = WHY_FULL;
 	if (p->pick == VIP_PICK_LEAST && !packet_is_mid_flow(p))
-		opens_count(p);
+		opens_add(p->endpoint, 1);
 	return STAGE_NEXT;
 }
 
@@ -166,7 +157,7 @@ static __always_inline int steer_flow(struct packet *p, const struct contract *c
 			return stage;
 		p->why = WHY_MOVED;
 	}
-	return steer_new(p, set, c, tick);
+	return steer_new(p, set, c, tick, index);
 }
 
 /* STAGE_NEXT: p->way is how, p->to is where the packet goes (a new NAT flow's port
@@ -179,6 +170,7 @@ static __always_inline int steer_packet(struct packet *p, const struct contract 
 	int stage;
 
 	*ret_flow = NULL;
+	p->client_max = c->nat_client_max;
 	if (packet_may_be_answer(p, c)) {
 		p->is_answer = true;
 		p->now = bpf_ktime_get_coarse_ns();

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Last stage: every exit is counted once, by name, and now and then reported.
+/* Last stage: every exit is counted once, by name, and reported where asked for.
+ *
+ * A program says how bytes of its packet are read before it includes this:
+ * PACKET_LOAD(ctx, to, bytes), from the first one on.  A record shows the packet
+ * as it arrived, so what is to be sent is reported before it is written to.
  *
  * The mark is what XDP tells TC of a packet it passes on: metadata in front of
  * the frame.  It carries the device, because a packet may meet a TC program
@@ -20,6 +24,11 @@ struct mark {
 	__u32 ifindex;
 	__u32 verdict; /* VERDICT_TO_TC: not judged yet */
 };
+
+static __always_inline __u32 verdict_sent(const struct packet *p)
+{
+	return p->is_answer ? VERDICT_RETURNED : VERDICT_FORWARDED;
+}
 
 static __always_inline void traffic_add(struct traffic *traffic, const struct packet *p)
 {
@@ -42,9 +51,10 @@ static __always_inline bool capture_wants(const struct capture *asked, const str
 	return bpf_ktime_get_coarse_ns() < asked->until;
 }
 
-static __noinline void event_write(const struct packet *p, __u32 verdict, __u32 interval)
+static __noinline void event_write(void *ctx, const struct packet *p, __u32 verdict, __u32 interval)
 {
 	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	__u32 bytes = p->frame_bytes;
 
 	if (!event)
 		return;
@@ -59,20 +69,22 @@ static __noinline void event_write(const struct packet *p, __u32 verdict, __u32 
 	event->tcp_flags = p->tcp_flags;
 	event->vip = p->vip;
 	event->frame_bytes = p->frame_bytes;
-	event->snap_bytes = 0;
+	if (bytes > EVENT_SNAP_BYTES)
+		bytes = EVENT_SNAP_BYTES;
+	event->snap_bytes = bytes && PACKET_LOAD(ctx, event->snap, bytes) == 0 ? bytes : 0;
 	event->interval = interval;
 	event->endpoint = p->endpoint;
 	event->ifindex = p->ifindex;
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __always_inline void event_report(const struct packet *p, __u32 verdict)
+static __always_inline void event_report(void *ctx, const struct packet *p, __u32 verdict)
 {
 	__u32 zero = 0;
 	const struct capture *asked = bpf_map_lookup_elem(&capture, &zero);
 
-	if (asked && asked->interval && capture_wants(asked, p, verdict))
-		event_write(p, verdict, asked->interval);
+	if (asked && asked->interval && !p->is_dry && capture_wants(asked, p, verdict))
+		event_write(ctx, p, verdict, asked->interval);
 }
 
 static __always_inline void passive_note(const struct packet *p, __u32 verdict)
@@ -106,7 +118,6 @@ static __always_inline void verdict_count(const struct packet *p, __u32 verdict)
 		traffic_add(bpf_map_lookup_elem(&ep_stats, &endpoint), p);
 	if ((verdict == VERDICT_FORWARDED && packet_is_syn(p)) || verdict == VERDICT_RETURNED)
 		passive_note(p, verdict);
-	event_report(p, verdict);
 }
 
 static __always_inline bool verdict_is_drop(__u32 verdict)

@@ -105,15 +105,59 @@ int capture_put(const struct maps *maps, const struct capture *capture);
 int capture_get(const struct maps *maps, struct capture *ret_capture);
 
 /* ---- the flow table (encapsulated flows), read and swept by mapping ---- */
-/* Is the flow in this slot alive at tick `now` (clock_tick())? */
+/* What a slot is at tick `now` (clock_tick()): SLOT_FREE also when it is over. */
+enum slot_state flow_slot_state(const struct flow_slot *slot, uint32_t now);
+/* Is the flow in it alive: on probation or confirmed, neither closing nor over? */
 bool flow_slot_is_live(const struct flow_slot *slot, uint32_t now);
 /* Adds live flows to counts[endpoint id], ENDPOINTS_MAX of them. */
 void flow_table_count(const struct maps *maps, uint32_t now, uint32_t *counts);
-/* Empties the slots of an endpoint whose id is to mean another one.  Returns how
- * many were live.  The role must be MAPS_CONTROLLER or MAPS_OPERATOR. */
+/* The same of `sets` sets from `first` on: a large table is counted in parts. */
+void flow_table_count_part(const struct maps *maps, uint32_t first, uint32_t sets, uint32_t now,
+			   uint32_t *counts);
+
+/* Slots that are not over, by state; `udp` counts those of UDP among all three. */
+struct flow_states {
+	uint32_t probation, confirmed, closing, udp;
+};
+struct flow_table_survey {
+	uint64_t slots_used; /* not over */
+	uint32_t sets_full; /* sets in which every slot is used */
+	struct flow_states endpoints[ENDPOINTS_MAX];
+};
+void flow_table_survey(const struct maps *maps, uint32_t now, struct flow_table_survey *survey);
+
+/* Empties the slots of endpoints whose ids are to mean others, in one pass.  Call it
+ * when their records say so already (way NONE): it waits until every program that
+ * read an older record has ended.  Returns how many flows were live.  The role must
+ * be MAPS_CONTROLLER or MAPS_OPERATOR. */
+uint32_t flow_table_forget_all(const struct maps *maps, const uint32_t *endpoints, size_t count,
+			       uint32_t now);
 uint32_t flow_table_forget(const struct maps *maps, uint32_t endpoint, uint32_t now);
 
+/* ---- paths and next hops (controller) ---- */
+/* Into slots of maps->paths and maps->nexthops, or of a test's own memory, so that a
+ * reader never takes half of the old and half of the new record.  True when something
+ * differed.  nexthop_put() sets changed_at to `now` (CLOCK_REALTIME, ns) then. */
+bool path_put(struct path *slot, const struct path *path);
+bool nexthop_put(struct nexthop *slot, const struct nexthop *nexthop, uint64_t now);
+
 /* ---- flows through NAT ---- */
+/* A flow through NAT counts as live when it is not closing, its endpoint is still the
+ * same, and its client sent a packet this recently; NAT keeps entries of idle ones
+ * until it needs their room. */
+#define NAT_LIVE_S 60
+bool nat_flow_is_live(const struct maps *maps, const struct nat_flow *flow, uint64_t now_ns);
+/* Adds live flows at `now_ns` (CLOCK_MONOTONIC) to counts[endpoint id], ENDPOINTS_MAX
+ * of them. */
+int nat_flows_count(const struct maps *maps, uint64_t now_ns, uint32_t *counts);
+/* The same of about `entries` entries from *position on, all zero to begin, until
+ * position->done. */
+struct walk_position {
+	uint32_t token;
+	bool begun, done;
+};
+int nat_flows_count_part(const struct maps *maps, struct walk_position *position, uint32_t entries,
+			 uint64_t now_ns, uint32_t *counts);
 /* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
  * it.  -ENOENT: no such flow. */
 int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,
@@ -176,9 +220,16 @@ struct inflight inflight_sum(const struct maps *maps, uint32_t endpoint);
 const char *verdict_name(enum verdict verdict);
 const char *verdict_text(enum verdict verdict);
 bool verdict_drops(enum verdict verdict);
+const char *nexthop_state_name(uint16_t state);
+const char *why_name(enum why why);
+const char *why_text(enum why why);
 const char *admin_state_name(uint8_t state);
 const char *health_state_name(uint8_t state);
 const char *health_reason_name(uint8_t reason);
 const char *endpoint_use_name(enum endpoint_use use);
+/* "nat", "ipip", ...; "maglev", "least"; "reset", "drop": as typed for sluicectl. */
+const char *endpoint_way_name(uint8_t way);
+const char *vip_pick_name(uint8_t pick);
+const char *vip_down_name(uint8_t down);
 
 #endif

@@ -119,6 +119,15 @@ static const struct {
 #undef X
 };
 
+static const struct {
+	const char *name;
+	const char *text;
+} whys[WHY_COUNT] = {
+#define X(id, name, text) [id] = {name, text},
+	WHY_LIST(X)
+#undef X
+};
+
 static const char *const health_reasons[HEALTH_REASON_COUNT] = {
 #define X(id, name, text) [id] = name,
 	HEALTH_REASON_LIST(X)
@@ -127,6 +136,9 @@ static const char *const health_reasons[HEALTH_REASON_COUNT] = {
 
 static const char *const admin_states[ADMIN_COUNT] = {"READY", "DRAIN", "MAINT"};
 static const char *const health_states[HEALTH_COUNT] = {"UNKNOWN", "UP", "DOWN"};
+static const char *const endpoint_ways[WAY_COUNT] = {"none", "nat", "ipip", "gue", "l2"};
+static const char *const vip_picks[VIP_PICK_COUNT] = {"maglev", "least"};
+static const char *const vip_downs[VIP_DOWN_COUNT] = {"reset", "drop"};
 static const char *const endpoint_uses[] = {"free", "usable", "draining", "down", "maint"};
 
 /* Values come from shared memory: any may be there. */
@@ -150,6 +162,16 @@ bool verdict_drops(enum verdict verdict)
 	return (size_t)verdict < VERDICT_COUNT && verdicts[verdict].drops;
 }
 
+const char *why_name(enum why why)
+{
+	return (size_t)why < WHY_COUNT ? whys[why].name : "invalid";
+}
+
+const char *why_text(enum why why)
+{
+	return (size_t)why < WHY_COUNT ? whys[why].text : "no reason of ours";
+}
+
 const char *admin_state_name(uint8_t state)
 {
 	return name_at(admin_states, ARRAY_SIZE(admin_states), state);
@@ -168,4 +190,19 @@ const char *health_reason_name(uint8_t reason)
 const char *endpoint_use_name(enum endpoint_use use)
 {
 	return name_at(endpoint_uses, ARRAY_SIZE(endpoint_uses), (size_t)use);
+}
+
+const char *endpoint_way_name(uint8_t way)
+{
+	return name_at(endpoint_ways, WAY_COUNT, way);
+}
+
+const char *vip_pick_name(uint8_t pick)
+{
+	return name_at(vip_picks, VIP_PICK_COUNT, pick);
+}
+
+const char *vip_down_name(uint8_t down)
+{
+	return name_at(vip_downs, VIP_DOWN_COUNT, down);
 }

@@ -39,33 +39,48 @@ static int batch_grow(struct batch *batch, uint32_t room, size_t key_size, size_
 	return 0;
 }
 
-int walk_hash(int fd, size_t key_size, size_t value_size, uint32_t entries_max,
-	      int (*each)(void *ctx, const void *key, const void *value), void *ctx)
+int walk_hash_part(int fd, size_t key_size, size_t value_size, uint32_t entries_max,
+		   struct walk_position *position, uint32_t entries,
+		   int (*each)(void *ctx, const void *key, const void *value), void *ctx)
 {
 	_cleanup_(batch_free) struct batch batch = {0};
-	uint32_t token = 0, next = 0;
-	bool begun = false;
+	uint32_t next = 0, seen = 0;
 	int err, said;
 
 	err = batch_grow(&batch, BATCH_FIRST, key_size, value_size);
-	while (!err) {
+	while (!err && !position->done && seen < entries) {
 		uint32_t count = batch.room;
 
-		err = bpf_map_lookup_batch(fd, begun ? &token : NULL, &next, batch.keys,
-					   batch.values, &count, NULL);
+		err = bpf_map_lookup_batch(fd, position->begun ? &position->token : NULL, &next,
+					   batch.keys, batch.values, &count, NULL);
 		if (err == -ENOSPC && batch.room < entries_max) { /* one bucket is larger */
 			err = batch_grow(&batch, 2 * batch.room, key_size, value_size);
 			continue;
 		}
-		if (err && err != -ENOENT) /* -ENOENT: these were the last */
+		if (err && err != -ENOENT)
 			return err;
 		for (uint32_t i = 0; i < count; i++) {
 			said = each(ctx, batch.keys + i * key_size, batch.values + i * value_size);
 			if (said)
 				return said;
 		}
-		token = next;
-		begun = true;
+		seen += count;
+		position->token = next;
+		position->begun = true;
+		position->done = err == -ENOENT; /* these were the last */
+		err = 0;
 	}
-	return err == -ENOENT ? 0 : err;
+	return err;
+}
+
+int walk_hash(int fd, size_t key_size, size_t value_size, uint32_t entries_max,
+	      int (*each)(void *ctx, const void *key, const void *value), void *ctx)
+{
+	struct walk_position position = {0};
+	int err = 0;
+
+	while (!err && !position.done)
+		err = walk_hash_part(fd, key_size, value_size, entries_max, &position, UINT32_MAX,
+				     each, ctx);
+	return err;
 }

@@ -2,17 +2,14 @@
 /* From argv to a command that runs.
  *
  * Options may stand anywhere; the global ones are understood before and after
- * the command's name.  Every option a command may have is a row below, and a
- * command names its own by bits, so one spelling means one thing everywhere. */
+ * the command's name.  A command names its own by bits (command_options.c). */
 #include "maps/cli/command.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "maps/layout/contract.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
-#include "userspace/base/options.h"
 #include "userspace/base/text.h"
 
 #define PROGRAM "sluicectl"
@@ -22,129 +19,8 @@
 enum exit_code { EXIT_DONE, EXIT_FAILED, EXIT_NOT_UNDERSTOOD };
 
 static const struct command *const commands[] = {
-	&command_show,	&command_watch,	  &command_drain,   &command_undrain,
-	&command_maint, &command_vip_add, &command_vip_set, &command_vip_remove,
-};
-
-static int set_instance(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	return instance_init(&request->instance, value);
-}
-
-static int set_json(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	(void)value;
-	request->json = true;
-	return 0;
-}
-
-static int set_cluster(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	request->cluster = value;
-	return 0;
-}
-
-static int set_pool(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	request->pool = value;
-	return 0;
-}
-
-static int set_use(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	request->use = value;
-	return 0;
-}
-
-static int set_all(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	(void)value;
-	request->all = true;
-	return 0;
-}
-
-static int set_wide(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	(void)value;
-	request->wide = true;
-	return 0;
-}
-
-static int set_limit(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	return options_number("limit", value, 1, NAT_FLOWS_MAX, &request->limit);
-}
-
-static int set_interval(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	return options_number("interval", value, 100, 3600 * 1000, &request->interval_ms);
-}
-
-static int set_count(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	return options_number("count", value, 1, 1000 * 1000 * 1000, &request->count);
-}
-
-static int set_wait(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	return options_number("wait", value, 1, 24 * 3600, &request->wait_s);
-}
-
-static int set_endpoint(void *ctx, const char *value)
-{
-	struct request *request = ctx;
-
-	if (request->endpoint_count == REQUEST_ENDPOINTS_MAX)
-		return log_error(-E2BIG, "--endpoint %s: at most %d endpoints a VIP here", value,
-				 REQUEST_ENDPOINTS_MAX);
-	request->endpoints[request->endpoint_count++] = value;
-	return 0;
-}
-
-static const struct option_row global_rows[] = {
-	{"instance", 'i', "NAME", "which gateway of this host (default: " INSTANCE_DEFAULT ")",
-	 set_instance},
-	{"json", 'j', NULL, "JSON instead of text", set_json},
-};
-
-static const struct option_row command_rows[COMMAND_OPTION_COUNT] = {
-	[OPTION_CLUSTER] = {"cluster", 'c', "NAME", "only of this cluster", set_cluster},
-	[OPTION_POOL] = {"pool", 'p', "NAME", "this pool", set_pool},
-	[OPTION_USE] = {"use", 'u', "USE", "only usable, draining, down or maint ones", set_use},
-	[OPTION_ALL] = {"all", 'a', NULL, "all rows, however many or uninteresting", set_all},
-	[OPTION_WIDE] = {"wide", 'w', NULL, "all columns", set_wide},
-	[OPTION_LIMIT] = {"limit", 'n', "N", "so many rows of flows (default: 100)", set_limit},
-	[OPTION_INTERVAL] = {"interval", 't', "MS", "between two looks (default: 1000)",
-			     set_interval},
-	[OPTION_COUNT] = {"count", 'N', "N", "stop after so many looks (default: never)",
-			  set_count},
-	[OPTION_WAIT] = {"wait", 'W', "SECONDS", "wait at most so long until nothing is left there",
-			 set_wait},
-	[OPTION_ENDPOINT] = {"endpoint", 'e', "A:P[*W]",
-			     "ADDRESS:PORT of an endpoint and its weight (default 100); repeat",
-			     set_endpoint},
+	&command_show,	  &command_watch,   &command_drain,	 &command_undrain, &command_maint,
+	&command_vip_add, &command_vip_set, &command_vip_remove, &command_capture, &command_explain,
 };
 
 static void about_write(struct text *text)
@@ -166,7 +42,7 @@ static struct option_table global_table(void)
 				     .usage = "[OPTIONS] COMMAND ...",
 				     .about = about,
 				     .rows = global_rows,
-				     .row_count = ARRAY_SIZE(global_rows)};
+				     .row_count = GLOBAL_OPTION_COUNT};
 }
 
 /* `words` begin with the command's name?  Then how many words it is. */
@@ -229,7 +105,7 @@ struct command_usage {
 
 static void usage_init(struct command_usage *usage, const struct command *command)
 {
-	size_t count = ARRAY_SIZE(global_rows);
+	size_t count = GLOBAL_OPTION_COUNT;
 
 	memcpy(usage->rows, global_rows, sizeof(global_rows));
 	for (int i = 0; i < COMMAND_OPTION_COUNT; i++) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "maps/cli/request.h"
+#include "userspace/base/options.h"
 
 struct command {
 	const char *name; /* one or two words: "show", "vip add" */
@@ -31,12 +32,31 @@ enum command_option {
 	OPTION_COUNT,
 	OPTION_WAIT,
 	OPTION_ENDPOINT,
+	OPTION_WAY,
+	OPTION_PICK,
+	OPTION_DOWN,
+	OPTION_QUIC,
+	OPTION_VIP,
+	OPTION_VERDICT,
+	OPTION_SAMPLE,
+	OPTION_SECONDS,
+	OPTION_PCAP,
+	OPTION_SRC,
+	OPTION_DST,
+	OPTION_TCP_FLAGS,
+	OPTION_IFNAME,
+	OPTION_QUIC_CID,
 	COMMAND_OPTION_COUNT
 };
 #define WITH(option) (1u << (option))
 
+#define GLOBAL_OPTION_COUNT 2
+extern const struct option_row global_rows[GLOBAL_OPTION_COUNT]; /* of every command */
+extern const struct option_row command_rows[COMMAND_OPTION_COUNT];
+
 extern const struct command command_show, command_watch, command_drain, command_undrain,
-	command_maint, command_vip_add, command_vip_set, command_vip_remove;
+	command_maint, command_vip_add, command_vip_set, command_vip_remove, command_capture,
+	command_explain;
 
 /* The whole program: exit code 0, 1 (failed) or 2 (not understood).  Results go
  * to `out`, messages to stderr; argv is scribbled on. */

@@ -21,13 +21,18 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 
-#define WAIT_STEP_MS 200
+#define WAIT_STEP_NS (200 * NS_PER_MS)
+/* Counting costs a walk over both flow tables: at most a tenth of a core goes into it. */
+#define WAIT_STEP_LOOKS 10
+#define PROGRESS_CHANGED_NS NS_PER_S /* what is left is said at most so often, */
+#define PROGRESS_SAME_NS (10 * NS_PER_S) /* and at least so often */
 
 static const struct column columns[] = {
 	{"kind", COLUMN_TEXT},		{"id", COLUMN_NUMBER},	  {"name", COLUMN_TEXT},
 	{"address", COLUMN_TEXT},	{"cluster", COLUMN_TEXT}, {"was", COLUMN_TEXT},
 	{"now", COLUMN_TEXT},		{"since", COLUMN_AGE},	  {"in_flight", COLUMN_NUMBER},
-	{"no_byte_yet", COLUMN_NUMBER}, {"flows", COLUMN_NUMBER},
+	{"no_byte_yet", COLUMN_NUMBER}, {"flows", COLUMN_NUMBER}, {"nat_flows", COLUMN_NUMBER},
+	{"table_flows", COLUMN_NUMBER},
 };
 
 /* One thing of which a word is said: an endpoint, or a cluster with all it has. */
@@ -98,8 +103,12 @@ static void remaining_print(const struct remaining *remaining, FILE *out)
 	if (remaining->no_byte_yet)
 		fprintf(out, " (%llu without a byte of the answer yet)",
 			(unsigned long long)remaining->no_byte_yet);
-	fprintf(out, ", %llu live L4 flow%s", (unsigned long long)remaining->flows,
-		plural(remaining->flows));
+	fprintf(out, ", %llu live L4 flow%s", (unsigned long long)remaining_flows(remaining),
+		plural(remaining_flows(remaining)));
+	if (remaining->table_flows)
+		fprintf(out, " (%llu by NAT, %llu in the flow table)",
+			(unsigned long long)remaining->nat_flows,
+			(unsigned long long)remaining->table_flows);
 }
 
 static void subject_print(const struct maps *maps, const struct subject *subject,
@@ -144,7 +153,9 @@ static void subject_push(const struct maps *maps, const struct subject *subject,
 	view_push_age(table, subject->since, now_ns);
 	table_push_number(table, subject->remaining.requests);
 	table_push_number(table, subject->remaining.no_byte_yet);
-	table_push_number(table, subject->remaining.flows);
+	table_push_number(table, remaining_flows(&subject->remaining));
+	table_push_number(table, subject->remaining.nat_flows);
+	table_push_number(table, subject->remaining.table_flows);
 }
 
 static int subjects_print(const struct request *request, const struct maps *maps,
@@ -183,38 +194,90 @@ static void cluster_remind(const struct maps *maps, const struct subject *subjec
 		    (int)sizeof(maps->clusters[0].name) - 1, maps->clusters[cluster].name);
 }
 
+/* *ret_left: the sum over all subjects. */
 static int remaining_update(const struct maps *maps, struct subject *subjects, size_t count,
-			    uint64_t *ret_left)
+			    struct remaining *ret_left)
 {
-	uint64_t left = 0;
+	_cleanup_free_ struct flow_counts *flows = NULL;
+	struct remaining left = {0};
+	int err;
 
+	err = flow_counts_read(maps, clock_monotonic_ns(), clock_tick(), &flows);
+	if (err)
+		return err;
 	for (size_t i = 0; i < count; i++) {
-		int err = remaining_read(maps, subjects[i].ids, subjects[i].id_count,
-					 clock_monotonic_ns(), &subjects[i].remaining);
+		struct remaining *one = &subjects[i].remaining;
 
-		if (err)
-			return err;
-		left += subjects[i].remaining.requests + subjects[i].remaining.flows;
+		*one = remaining_of(maps, flows, subjects[i].ids, subjects[i].id_count);
+		left.requests += one->requests;
+		left.no_byte_yet += one->no_byte_yet;
+		left.nat_flows += one->nat_flows;
+		left.table_flows += one->table_flows;
 	}
 	*ret_left = left;
 	return 0;
+}
+
+static uint64_t remaining_total(const struct remaining *remaining)
+{
+	return remaining->requests + remaining_flows(remaining);
+}
+
+/* What was said last of a wait. */
+struct progress {
+	uint64_t said_at; /* CLOCK_MONOTONIC; 0: nothing yet */
+	uint64_t total;
+};
+
+static void progress_say(struct progress *progress, const struct remaining *left, uint64_t now_ns,
+			 uint64_t deadline)
+{
+	uint64_t total = remaining_total(left), silent = now_ns - progress->said_at;
+	char age[AGE_TEXT_MAX];
+
+	if (progress->said_at &&
+	    silent < (total == progress->total ? PROGRESS_SAME_NS : PROGRESS_CHANGED_NS))
+		return;
+	*progress = (struct progress){now_ns, total};
+	log_info("waiting: %llu request%s and %llu live L4 flow%s left, for %s at most",
+		 (unsigned long long)left->requests, plural(left->requests),
+		 (unsigned long long)remaining_flows(left), plural(remaining_flows(left)),
+		 age_format(deadline > now_ns ? deadline - now_ns : 0, age));
+}
+
+/* Rests after a look that took `look_ns` of CPU time, not beyond the deadline. */
+static void wait_step(uint64_t look_ns, uint64_t left_ns)
+{
+	uint64_t step = look_ns * WAIT_STEP_LOOKS;
+	struct timespec t;
+
+	if (step < WAIT_STEP_NS)
+		step = WAIT_STEP_NS;
+	if (step > left_ns)
+		step = left_ns;
+	t = (struct timespec){(time_t)(step / NS_PER_S), (long)(step % NS_PER_S)};
+	nanosleep(&t, NULL);
 }
 
 /* Until nothing is left or the time is over. */
 static int remaining_wait(const struct maps *maps, struct subject *subjects, size_t count,
 			  unsigned long wait_s)
 {
-	static const struct timespec step = {.tv_nsec = WAIT_STEP_MS * (long)NS_PER_MS};
-	uint64_t deadline = clock_monotonic_ns() + wait_s * NS_PER_S, left;
-	int err;
+	uint64_t deadline = clock_monotonic_ns() + wait_s * NS_PER_S;
+	struct progress progress = {0};
 
 	for (;;) {
-		err = remaining_update(maps, subjects, count, &left);
-		if (err || !left)
+		uint64_t start = clock_read_ns(CLOCK_THREAD_CPUTIME_ID), now;
+		struct remaining left;
+		int err = remaining_update(maps, subjects, count, &left);
+
+		if (err || !remaining_total(&left))
 			return err;
-		if (clock_monotonic_ns() >= deadline)
+		now = clock_monotonic_ns();
+		if (now >= deadline)
 			return -ETIMEDOUT;
-		nanosleep(&step, NULL);
+		progress_say(&progress, &left, now, deadline);
+		wait_step(clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - start, deadline - now);
 	}
 }
 
@@ -229,7 +292,7 @@ static int subjects_say(const struct request *request, const struct maps *maps, 
 	if (err)
 		return err;
 	waited = request->wait_s ? remaining_wait(maps, subjects, count, request->wait_s)
-				 : remaining_update(maps, subjects, count, &(uint64_t){0});
+				 : remaining_update(maps, subjects, count, &(struct remaining){0});
 	if (waited && waited != -ETIMEDOUT)
 		return waited;
 	err = subjects_print(request, maps, subjects, count, state);
@@ -327,8 +390,11 @@ const struct command command_drain = {
 	.arguments = WHICH,
 	.summary = "no new requests and flows there; those it has may end",
 	.help = "Asks for DRAIN: no new request or flow goes there from now on, those it has go on.\n"
-		"Says how many are still in flight; --wait SECONDS waits until none is, and fails if\n"
-		"some are left then.\n\n" WHICH_HELP,
+		"Says how many are still there; --wait SECONDS waits until none is, says on the way\n"
+		"what is left, and fails if some are left then.  L4 flows count while they are live:\n"
+		"not closing, and through NAT with a packet in the last minute; in the flow table (ipip,\n"
+		"gue, l2) until silent for 3 minutes (UDP and QUIC) or 2 hours (TCP).  A busy UDP flow\n"
+		"never ends by itself: SECONDS is the deadline; 'maint' then moves the rest.\n\n" WHICH_HELP,
 	.options = WITH(OPTION_CLUSTER) | WITH(OPTION_WAIT),
 	.words_min = 2,
 	.words_max = 2,

@@ -13,7 +13,7 @@
 #include "userspace/base/log.h"
 
 #define SCREEN_CLEAR "\033[H\033[J"
-#define VIEWS "vips|pools|endpoints|clusters|flows|verdicts|rings|contract"
+#define VIEWS "vips|pools|endpoints|clusters|flows|flow-table|verdicts|rings|contract|paths|nexthops"
 #define VIEW_OPTIONS                                                                               \
 	(WITH(OPTION_CLUSTER) | WITH(OPTION_POOL) | WITH(OPTION_USE) | WITH(OPTION_ALL) |          \
 	 WITH(OPTION_WIDE) | WITH(OPTION_LIMIT))
@@ -149,7 +149,8 @@ static int watch_run(struct request *request)
 const struct command command_show = {
 	.name = "show",
 	.arguments = VIEWS,
-	.summary = "show vips, pools, endpoints, clusters, flows, verdicts, rings or the contract",
+	.summary =
+		"show vips, pools, endpoints, clusters, flows, flow-table, verdicts, rings, contract",
 	.help = "Shows one table, read from the pinned maps: it works with no controller and no\n"
 		"proxy running.  A dash is a value that is not known.  With --json the rows are an\n"
 		"array of objects with the names below; ages are in seconds.",

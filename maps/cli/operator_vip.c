@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Adding: endpoints, pool, ring, and the VIP last, which switches it on.
- * Removing: the VIP first.  Replacing: new endpoints, then the ring's one write,
- * then old endpoints are freed.  A step that fails undoes the ones before. */
+/* The three changes.  The order is what packets may see: a VIP learns to look into
+ * the NAT table before an endpoint is reached by NAT and unlearns it after, endpoints
+ * and server ids are there before the ring names them, and what is gone goes last. */
 #include "maps/cli/operator_vip.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "maps/cli/operator_check.h"
+#include "maps/cli/operator_cids.h"
+#include "maps/cli/operator_members.h"
+#include "maps/cli/operator_records.h"
 #include "maps/cli/remaining.h"
-#include "maps/cli/request.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
@@ -18,181 +20,7 @@
 
 #define NAME_PREFIX "operator/"
 
-/* Endpoints of one VIP while it is changed. */
-struct members {
-	struct ring_member all[REQUEST_ENDPOINTS_MAX];
-	size_t count;
-	uint32_t added[REQUEST_ENDPOINTS_MAX]; /* ids written by us just now */
-	size_t added_count;
-};
-
-/* ---- records ---- */
-
-static void endpoint_write(const struct maps *maps, uint32_t id, uint32_t pool,
-			   const struct endpoint_spec *spec)
-{
-	struct endpoint *endpoint = &maps->endpoints[id];
-	char address[ADDRESS_TEXT_MAX];
-
-	endpoint->addr = spec->addr;
-	endpoint->port = htons(spec->port);
-	endpoint->owner = VIP_OWNER_OPERATOR;
-	endpoint->cluster = CLUSTER_NONE;
-	endpoint->pool = pool;
-	endpoint->generation++; /* what was known of an earlier owner of the id is void */
-	if (!endpoint->generation)
-		endpoint->generation = 1;
-	memset(endpoint->name, 0, sizeof(endpoint->name));
-	memset(endpoint->zone, 0, sizeof(endpoint->zone));
-	snprintf(endpoint->name, sizeof(endpoint->name), NAME_PREFIX "%s",
-		 address_port_format(&spec->addr, spec->port, address));
-	__atomic_store_n(&endpoint->way, WAY_NAT, __ATOMIC_RELEASE);
-}
-
-/* The generation stays, and rises when the id is given out again. */
-static void endpoint_free(const struct maps *maps, uint32_t id)
-{
-	__atomic_store_n(&maps->endpoints[id].way, WAY_NONE, __ATOMIC_RELEASE);
-	maps->endpoints[id].owner = VIP_OWNER_NONE;
-	maps->endpoints[id].pool = POOL_NONE;
-}
-
-static bool endpoint_is_ours(const struct maps *maps, uint32_t id, uint32_t pool)
-{
-	const struct endpoint *endpoint = &maps->endpoints[id];
-
-	return endpoint->way != WAY_NONE && endpoint->owner == VIP_OWNER_OPERATOR &&
-	       endpoint->pool == pool;
-}
-
-static void pool_write(const struct maps *maps, uint32_t id, const char *name, size_t endpoints)
-{
-	struct pool *pool = &maps->pools[id];
-
-	pool->owner = VIP_OWNER_OPERATOR;
-	pool->endpoints = (uint32_t)endpoints;
-	snprintf(pool->name, sizeof(pool->name), "%s", name);
-}
-
-static void pool_free(const struct maps *maps, uint32_t id)
-{
-	memset(&maps->pools[id], 0, sizeof(maps->pools[id]));
-}
-
-/* ---- free ids, from the top ---- */
-
-static int endpoint_id_find(const struct maps *maps, uint32_t *ret_id)
-{
-	for (uint32_t id = ENDPOINTS_MAX; id-- > 0;) {
-		if (maps->endpoints[id].way == WAY_NONE) {
-			*ret_id = id;
-			return 0;
-		}
-	}
-	return log_error(-ENOSPC, "endpoints: all %d ids are in use", ENDPOINTS_MAX);
-}
-
-static int pool_id_find(const struct maps *maps, const char *name, uint32_t *ret_id)
-{
-	uint32_t free_id = POOL_NONE;
-
-	for (uint32_t id = POOLS_MAX; id-- > 0;) {
-		const struct pool *pool = &maps->pools[id];
-
-		if (!strncmp(pool->name, name, sizeof(pool->name)))
-			return log_error(-EEXIST,
-					 "pool '%s': there is one already, id %u; choose "
-					 "another name with --pool",
-					 name, id);
-		if (free_id == POOL_NONE && !pool->name[0])
-			free_id = id;
-	}
-	if (free_id == POOL_NONE)
-		return log_error(-ENOSPC, "pools: all %d ids are in use", POOLS_MAX);
-	*ret_id = free_id;
-	return 0;
-}
-
-static int vip_id_mark(void *ctx, const struct vip_key *key, const struct vip *vip)
-{
-	bool *used = ctx;
-
-	(void)key;
-	if (vip->id < VIPS_MAX)
-		used[vip->id] = true;
-	return 0;
-}
-
-static int vip_id_find(const struct maps *maps, uint32_t *ret_id)
-{
-	bool used[VIPS_MAX] = {false};
-	int err;
-
-	err = vips_each(maps, vip_id_mark, used);
-	if (err)
-		return log_error(err, "vips: cannot walk the map (%s)", strerror(-err));
-	for (uint32_t id = VIPS_MAX; id-- > 0;) {
-		if (!used[id]) {
-			*ret_id = id;
-			return 0;
-		}
-	}
-	return log_error(-ENOSPC, "vips: all %d ids are in use", VIPS_MAX);
-}
-
-/* ---- checks ---- */
-
-static int family_check(const struct maps *maps, const struct vip_key *key,
-			const struct endpoint_spec *spec)
-{
-	bool ipv4 = address_is_ipv4(&key->addr);
-	char vip[VIP_TEXT_MAX], address[ADDRESS_TEXT_MAX];
-
-	if (address_is_ipv4(&spec->addr) != ipv4)
-		return log_error(-EAFNOSUPPORT,
-				 "%s: endpoint %s is of the other IP family; NAT needs VIP and "
-				 "endpoint of one family",
-				 vip_key_format(key, vip),
-				 address_port_format(&spec->addr, spec->port, address));
-	if (address_is_zero(ipv4 ? &maps->contract.snat4 : &maps->contract.snat6))
-		return log_error(-EAFNOSUPPORT,
-				 "%s: no NAT source address of this family is set; load with "
-				 "'sluice-loader load --snat ADDRESS'",
-				 vip_key_format(key, vip));
-	return 0;
-}
-
-static int specs_check(const struct maps *maps, const struct vip_key *key,
-		       const struct endpoint_spec *specs, size_t count)
-{
-	char vip[VIP_TEXT_MAX], address[ADDRESS_TEXT_MAX];
-
-	if (!count || count > REQUEST_ENDPOINTS_MAX)
-		return log_error(-EINVAL, "%s: wants 1 to %d endpoints, each with --endpoint A:P",
-				 vip_key_format(key, vip), REQUEST_ENDPOINTS_MAX);
-	for (size_t i = 0; i < count; i++) {
-		int err = family_check(maps, key, &specs[i]);
-
-		if (err)
-			return err;
-		if (address_equal(&specs[i].addr, &key->addr))
-			return log_error(-ELOOP,
-					 "%s: its own address cannot be an endpoint of it; name "
-					 "the servers behind it",
-					 vip_key_format(key, vip));
-		for (size_t j = 0; j < i; j++) {
-			if (specs[i].port == specs[j].port &&
-			    address_equal(&specs[i].addr, &specs[j].addr))
-				return log_error(-EINVAL,
-						 "%s: endpoint %s is named twice; say it "
-						 "once, with *WEIGHT for a larger share",
-						 vip_key_format(key, vip),
-						 address_port_format(&specs[i].addr, specs[i].port,
-								     address));
-		}
-	}
-	return 0;
-}
+/* ---- the VIP itself ---- */
 
 static int vip_find_ours(const struct maps *maps, const struct vip_key *key, struct vip *ret_vip)
 {
@@ -238,61 +66,47 @@ static int vip_find_none(const struct maps *maps, const struct vip_key *key)
 			 vip_key_format(key, text));
 }
 
-/* ---- members and ring ---- */
-
-static void added_undo(const struct maps *maps, const struct members *members)
+static bool spec_has_nat(const struct vip_spec *spec)
 {
-	for (size_t i = 0; i < members->added_count; i++)
-		endpoint_free(maps, members->added[i]);
-}
-
-/* The endpoint of `pool` with this address, or a new one. */
-static int member_make(const struct maps *maps, uint32_t pool, const struct endpoint_spec *spec,
-		       struct members *members)
-{
-	struct ring_member *member = &members->all[members->count];
-	int err;
-
-	*member = (struct ring_member){
-		.addr = spec->addr, .port = htons(spec->port), .weight = spec->weight};
-	for (uint32_t id = ENDPOINTS_MAX; id-- > 0;) {
-		const struct endpoint *endpoint = &maps->endpoints[id];
-
-		if (endpoint_is_ours(maps, id, pool) && endpoint->port == member->port &&
-		    address_equal(&endpoint->addr, &spec->addr)) {
-			member->endpoint = id;
-			members->count++;
-			return 0;
-		}
-	}
-	err = endpoint_id_find(maps, &member->endpoint);
-	if (err)
-		return err;
-	endpoint_write(maps, member->endpoint, pool, spec);
-	members->added[members->added_count++] = member->endpoint;
-	members->count++;
-	return 0;
-}
-
-static int members_make(const struct maps *maps, uint32_t pool, const struct endpoint_spec *specs,
-			size_t count, struct members *members)
-{
-	for (size_t i = 0; i < count; i++) {
-		int err = member_make(maps, pool, &specs[i], members);
-
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static bool is_member(const struct members *members, uint32_t id)
-{
-	for (size_t i = 0; i < members->count; i++) {
-		if (members->all[i].endpoint == id)
+	for (size_t i = 0; i < spec->endpoint_count; i++) {
+		if (spec->endpoints[i].way == WAY_NAT)
 			return true;
 	}
 	return false;
+}
+
+/* `vip` with what the operator chose; ids, owner and address stay. */
+static struct vip vip_with(struct vip vip, const struct vip_spec *spec)
+{
+	vip.pick = spec->pick;
+	vip.down = spec->down;
+	vip.flags &= (uint16_t) ~(VIP_F_NAT | VIP_F_QUIC);
+	if (spec_has_nat(spec))
+		vip.flags |= VIP_F_NAT;
+	if (spec->quic)
+		vip.flags |= VIP_F_QUIC;
+	return vip;
+}
+
+static int vip_write(const struct maps *maps, const struct vip_key *key, const struct vip *vip)
+{
+	char text[VIP_TEXT_MAX];
+	int err = vips_put(maps, key, vip);
+
+	if (err)
+		return log_error(err, "%s: cannot write it (%s)", vip_key_format(key, text),
+				 strerror(-err));
+	return 0;
+}
+
+/* ---- server ids and ring ---- */
+
+static int server_ids_switch(const struct maps *maps, uint32_t pool, const struct members *members)
+{
+	_cleanup_(server_ids_deinit) struct server_ids wanted = {0};
+	int err = members_server_ids(maps, members, &wanted);
+
+	return err ? err : server_ids_write(maps, pool, &wanted);
 }
 
 static uint32_t rows_moved(const struct ring_slot *before, const struct ring_slot *after)
@@ -312,15 +126,17 @@ static int ring_swap(const struct maps *maps, uint32_t pool, const struct member
 		     struct operator_vip *done)
 {
 	_cleanup_free_ struct ring_slot *before = NULL, *after = NULL;
+	struct ring_member ring[REQUEST_ENDPOINTS_MAX];
 	uint32_t size;
 	int err;
 
+	members_ring(members, ring);
 	err = rings_get(maps, pool, &before, &size);
 	if (err && err != -ENOENT)
 		return log_error(err, "rings: cannot read the ring of pool %u (%s)", pool,
 				 strerror(-err));
-	err = ring_build(members->all, members->count, maps->contract.ring_seed, before,
-			 clock_tick(), &after, &size);
+	err = ring_build(ring, members->count, maps->contract.ring_seed, before, clock_tick(),
+			 &after, &size);
 	if (!err)
 		err = rings_put(maps, pool, after, size);
 	if (err)
@@ -331,95 +147,126 @@ static int ring_swap(const struct maps *maps, uint32_t pool, const struct member
 	return 0;
 }
 
-/* Frees endpoints of `pool` that are no members, and counts the flows this cuts. */
+/* ---- what is gone ---- */
+
+static size_t others_list(const struct maps *maps, uint32_t pool, const struct members *members,
+			  uint32_t ids[REQUEST_ENDPOINTS_MAX])
+{
+	size_t count = 0;
+
+	for (uint32_t id = ENDPOINTS_MAX; id-- > 0 && count < REQUEST_ENDPOINTS_MAX;) {
+		if (endpoint_record_is_ours(maps, id, pool) && !members_have(members, id))
+			ids[count++] = id;
+	}
+	return count;
+}
+
+/* Frees endpoints of `pool` that are no members, with their slots in the flow table,
+ * and counts the flows this cuts. */
 static int others_free(const struct maps *maps, uint32_t pool, const struct members *members,
 		       struct operator_vip *done)
 {
+	_cleanup_free_ uint32_t *nat = calloc(ENDPOINTS_MAX, sizeof(*nat));
 	uint32_t ids[REQUEST_ENDPOINTS_MAX];
-	struct remaining remaining;
-	size_t count = 0;
-	int err;
+	size_t count = others_list(maps, pool, members, ids);
+	int err = -ENOMEM;
 
-	for (uint32_t id = ENDPOINTS_MAX; id-- > 0 && count < ARRAY_SIZE(ids);) {
-		if (endpoint_is_ours(maps, id, pool) && !is_member(members, id))
-			ids[count++] = id;
-	}
 	if (!count)
 		return 0;
-	err = remaining_read(maps, ids, count, clock_monotonic_ns(), &remaining);
-	for (size_t i = 0; i < count; i++)
-		endpoint_free(maps, ids[i]);
+	if (nat)
+		err = nat_flows_count(maps, clock_monotonic_ns(), nat);
+	for (size_t i = 0; i < count; i++) {
+		endpoint_record_free(maps, ids[i]);
+		done->flows_cut += err ? 0 : nat[ids[i]];
+	}
+	done->flows_cut += flow_table_forget_all(maps, ids, count, clock_tick());
 	done->removed = (uint32_t)count;
-	done->flows_cut = err ? 0 : remaining.flows;
-	return err;
+	if (err)
+		return log_error(err, "nat_fwd: cannot walk the map (%s)", strerror(-err));
+	return 0;
+}
+
+/* Live NAT flows of members that are reached another way from now on. */
+static int nat_flows_left(const struct maps *maps, const struct members *members,
+			  uint64_t *ret_left)
+{
+	_cleanup_free_ uint32_t *nat = calloc(ENDPOINTS_MAX, sizeof(*nat));
+	int err = nat ? nat_flows_count(maps, clock_monotonic_ns(), nat) : -ENOMEM;
+
+	if (err)
+		return log_error(err, "nat_fwd: cannot walk the map (%s)", strerror(-err));
+	*ret_left = 0;
+	for (size_t i = 0; i < members->count; i++) {
+		if (members->all[i].spec->way != WAY_NAT)
+			*ret_left += nat[members->all[i].id];
+	}
+	return 0;
 }
 
 /* ---- the three changes ---- */
 
-static int vip_switch_on(const struct maps *maps, const struct members *members,
-			 const char *pool_name, struct operator_vip *done)
-{
-	char text[VIP_TEXT_MAX];
-	int err;
-
-	pool_write(maps, done->vip.pool, pool_name, members->count);
-	err = ring_swap(maps, done->vip.pool, members, done);
-	if (err) {
-		pool_free(maps, done->vip.pool);
-		return err;
-	}
-	err = vips_put(maps, &done->key, &done->vip);
-	if (!err)
-		return 0;
-	rings_remove(maps, done->vip.pool);
-	pool_free(maps, done->vip.pool);
-	return log_error(err, "%s: cannot write it (%s)", vip_key_format(&done->key, text),
-			 strerror(-err));
-}
-
-static int pool_name_make(const struct vip_key *key, const char *pool_name,
-			  char name[sizeof(((struct pool *)0)->name)])
+static int pool_name_make(const struct vip_spec *spec, char name[sizeof(((struct pool *)0)->name)])
 {
 	size_t room = sizeof(((struct pool *)0)->name);
 	char text[VIP_TEXT_MAX];
 
-	if (pool_name && (!*pool_name || strlen(pool_name) >= room))
-		return log_error(-EINVAL, "--pool '%s': a name has 1 to %zu bytes", pool_name,
+	if (spec->pool && (!*spec->pool || strlen(spec->pool) >= room))
+		return log_error(-EINVAL, "--pool '%s': a name has 1 to %zu bytes", spec->pool,
 				 room - 1);
-	if (pool_name)
-		snprintf(name, room, "%s", pool_name);
+	if (spec->pool)
+		snprintf(name, room, "%s", spec->pool);
 	else
-		snprintf(name, room, NAME_PREFIX "%s", vip_key_format(key, text));
+		snprintf(name, room, NAME_PREFIX "%s", vip_key_format(&spec->key, text));
 	return 0;
 }
 
-int operator_vip_add(const struct maps *maps, const struct vip_key *key, const char *pool_name,
-		     const struct endpoint_spec *specs, size_t spec_count,
-		     struct operator_vip *ret_done)
+static int vip_switch_on(const struct maps *maps, const struct members *members,
+			 const char *pool_name, struct operator_vip *done)
 {
-	struct operator_vip done = {
-		.key = *key,
-		.vip = {.mode = VIP_MODE_L4, .flags = VIP_F_NAT, .owner = VIP_OWNER_OPERATOR}};
-	char name[sizeof(((struct pool *)0)->name)];
-	struct members members = {0};
+	static const struct server_ids none;
+	uint32_t pool = done->vip.pool;
 	int err;
 
-	err = specs_check(maps, key, specs, spec_count);
+	pool_record_write(maps, pool, pool_name, members->count);
+	err = server_ids_switch(maps, pool, members);
 	if (!err)
-		err = vip_find_none(maps, key);
+		err = ring_swap(maps, pool, members, done);
 	if (!err)
-		err = pool_name_make(key, pool_name, name);
+		err = vip_write(maps, &done->key, &done->vip);
+	if (!err)
+		return 0;
+	rings_remove(maps, pool);
+	server_ids_write(maps, pool, &none);
+	pool_record_free(maps, pool);
+	return err;
+}
+
+int operator_vip_add(const struct maps *maps, const struct vip_spec *spec,
+		     struct operator_vip *ret_done)
+{
+	struct operator_vip done = {.key = spec->key};
+	char name[sizeof(((struct pool *)0)->name)];
+	struct members members;
+	int err;
+
+	done.vip = vip_with((struct vip){.mode = VIP_MODE_L4, .owner = VIP_OWNER_OPERATOR}, spec);
+	err = vip_spec_check(maps, spec);
+	if (!err)
+		err = vip_find_none(maps, &spec->key);
+	if (!err)
+		err = pool_name_make(spec, name);
 	if (!err)
 		err = vip_id_find(maps, &done.vip.id);
 	if (!err)
 		err = pool_id_find(maps, name, &done.vip.pool);
+	if (!err)
+		err = members_find(maps, done.vip.pool, spec, &members);
 	if (err)
 		return err;
-	err = members_make(maps, done.vip.pool, specs, spec_count, &members);
-	if (!err)
-		err = vip_switch_on(maps, &members, name, &done);
+	members_write(maps, done.vip.pool, &members);
+	err = vip_switch_on(maps, &members, name, &done);
 	if (err) {
-		added_undo(maps, &members);
+		members_undo(maps, &members);
 		return err;
 	}
 	done.added = (uint32_t)members.added_count;
@@ -427,41 +274,84 @@ int operator_vip_add(const struct maps *maps, const struct vip_key *key, const c
 	return 0;
 }
 
-int operator_vip_set(const struct maps *maps, const struct vip_key *key,
-		     const struct endpoint_spec *specs, size_t spec_count,
-		     struct operator_vip *ret_done)
+/* The new endpoints, server ids and ring in place of the old ones, or the old ones. */
+static int vip_switch(const struct maps *maps, const struct members *members,
+		      struct operator_vip *done)
 {
-	struct operator_vip done = {.key = *key};
-	struct members members = {0};
+	_cleanup_(server_ids_deinit) struct server_ids ids_before = {0};
+	uint32_t pool = done->vip.pool;
+	struct vip both = done->vip;
 	int err;
 
-	err = specs_check(maps, key, specs, spec_count);
-	if (!err)
-		err = vip_find_ours(maps, key, &done.vip);
+	err = server_ids_read(maps, pool, &ids_before);
 	if (err)
 		return err;
-	err = members_make(maps, done.vip.pool, specs, spec_count, &members);
-	if (!err)
-		err = ring_swap(maps, done.vip.pool, &members, &done);
-	if (err) {
-		added_undo(maps, &members);
+	both.flags |= done->before.flags;
+	err = vip_write(maps, &done->key, &both);
+	if (err)
 		return err;
-	}
+	done->flows_cut += members_write(maps, pool, members);
+	err = server_ids_switch(maps, pool, members);
+	if (!err)
+		err = ring_swap(maps, pool, members, done);
+	if (!err)
+		return 0;
+	server_ids_write(maps, pool, &ids_before);
+	members_undo(maps, members);
+	vip_write(maps, &done->key, &done->before);
+	return err;
+}
+
+/* Flows that NAT has translated can go on only by NAT: the VIP looks for them as long
+ * as there are any.  The next `vip set` asks again. */
+static int vip_settle(const struct maps *maps, const struct members *members,
+		      struct operator_vip *done)
+{
+	bool had_nat = done->before.flags & VIP_F_NAT;
+	int err = 0;
+
+	if (had_nat)
+		err = nat_flows_left(maps, members, &done->nat_flows_left);
+	if (err || done->nat_flows_left)
+		done->vip.flags |= VIP_F_NAT;
+	return vip_write(maps, &done->key, &done->vip) ?: err;
+}
+
+int operator_vip_set(const struct maps *maps, const struct vip_spec *spec,
+		     struct operator_vip *ret_done)
+{
+	struct operator_vip done = {.key = spec->key};
+	struct members members;
+	int err, freed;
+
+	err = vip_spec_check(maps, spec);
+	if (!err)
+		err = vip_find_ours(maps, &spec->key, &done.before);
+	done.vip = vip_with(done.before, spec);
+	if (!err)
+		err = members_find(maps, done.vip.pool, spec, &members);
+	if (!err)
+		err = vip_switch(maps, &members, &done);
+	if (err)
+		return err;
+	err = vip_settle(maps, &members, &done);
 	done.added = (uint32_t)members.added_count;
 	done.kept = (uint32_t)(members.count - members.added_count);
+	done.ways_changed = members_ways_changed(&members);
 	maps->pools[done.vip.pool].endpoints = (uint32_t)members.count;
-	err = others_free(maps, done.vip.pool, &members, &done);
+	freed = others_free(maps, done.vip.pool, &members, &done);
 	*ret_done = done;
-	return err;
+	return err ? err : freed;
 }
 
 int operator_vip_remove(const struct maps *maps, const struct vip_key *key,
 			struct operator_vip *ret_done)
 {
 	static const struct members none;
+	static const struct server_ids no_ids;
 	struct operator_vip done = {.key = *key};
 	char text[VIP_TEXT_MAX];
-	int err;
+	int err, ids_err;
 
 	err = vip_find_ours(maps, key, &done.vip);
 	if (err)
@@ -474,8 +364,9 @@ int operator_vip_remove(const struct maps *maps, const struct vip_key *key,
 	if (err && err != -ENOENT)
 		log_warning("rings: cannot remove the ring of pool %u (%s)", done.vip.pool,
 			    strerror(-err));
+	ids_err = server_ids_write(maps, done.vip.pool, &no_ids);
 	err = others_free(maps, done.vip.pool, &none, &done);
-	pool_free(maps, done.vip.pool);
+	pool_record_free(maps, done.vip.pool);
 	*ret_done = done;
-	return err;
+	return err ? err : ids_err;
 }

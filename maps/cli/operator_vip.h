@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* L4 VIPs that belong to the operator: records, ring and VIP written together.
+/* L4 VIPs that belong to the operator: records, server ids, ring and VIP written
+ * together.
  *
  * Ids are given out from the top of their ranges downwards; the controller's go
  * from 0 upwards, and neither touches records of the other.  Callers hold the
@@ -8,7 +9,6 @@
 #ifndef SLUICE_CLI_OPERATOR_VIP_H
 #define SLUICE_CLI_OPERATOR_VIP_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "maps/access/maps.h"
@@ -17,20 +17,23 @@
 /* What a change did. */
 struct operator_vip {
 	struct vip_key key;
+	struct vip before; /* set: what it was */
 	struct vip vip;
 	uint32_t added, kept, removed; /* endpoints */
+	uint32_t ways_changed; /* of kept ones */
 	uint32_t ring_size, rows_moved; /* rows whose endpoint changed */
-	uint64_t flows_cut; /* live L4 flows to endpoints that were removed */
+	uint64_t flows_cut; /* live L4 flows to endpoints that were removed, or that NAT has
+			     * taken over */
+	uint64_t nat_flows_left; /* that go on by NAT, to endpoints reached another way now */
 };
 
 /* All return -errno after a message: -EEXIST, -ENOENT, -EPERM (the controller's),
- * -EAFNOSUPPORT (VIP and endpoint of different families), -ENOSPC (no free id). */
-int operator_vip_add(const struct maps *maps, const struct vip_key *key, const char *pool_name,
-		     const struct endpoint_spec *specs, size_t spec_count,
+ * -ENOSPC (no free id), what vip_spec_check() says. */
+int operator_vip_add(const struct maps *maps, const struct vip_spec *spec,
 		     struct operator_vip *ret_done);
-/* Replaces the endpoints; those that stay keep their ids, so their flows go on. */
-int operator_vip_set(const struct maps *maps, const struct vip_key *key,
-		     const struct endpoint_spec *specs, size_t spec_count,
+/* Makes it what `spec` says.  Endpoints that stay keep their ids, so their flows go
+ * on; one that gets another way keeps its id too (operator_members.h). */
+int operator_vip_set(const struct maps *maps, const struct vip_spec *spec,
 		     struct operator_vip *ret_done);
 int operator_vip_remove(const struct maps *maps, const struct vip_key *key,
 			struct operator_vip *ret_done);

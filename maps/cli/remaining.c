@@ -1,50 +1,43 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/* Both flow tables are walked once for all endpoints: counting those of one costs
+ * the same. */
 #include "maps/cli/remaining.h"
 
-#include <stdbool.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "userspace/base/clock.h"
+#include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
-struct walk {
-	const struct maps *maps;
-	bool wanted[ENDPOINTS_MAX];
-	uint64_t now_ns;
-	uint64_t flows;
-};
-
-static int flow_count(void *ctx, const struct flow_key *key, const struct nat_flow *flow)
+int flow_counts_read(const struct maps *maps, uint64_t now_ns, uint32_t tick,
+		     struct flow_counts **ret_counts)
 {
-	struct walk *walk = ctx;
-	uint32_t id = flow->endpoint;
+	_cleanup_free_ struct flow_counts *counts = calloc(1, sizeof(*counts));
+	int err;
 
-	(void)key;
-	if (id < ENDPOINTS_MAX && walk->wanted[id] && flow->state != FLOW_CLOSING &&
-	    flow->generation == walk->maps->endpoints[id].generation &&
-	    flow->seen_at + REMAINING_LIVE_S * NS_PER_S > walk->now_ns)
-		walk->flows++;
+	if (!counts)
+		return log_error(-ENOMEM, "flows: out of memory");
+	err = nat_flows_count(maps, now_ns, counts->nat);
+	if (err)
+		return log_error(err, "nat_fwd: cannot walk the map (%s)", strerror(-err));
+	flow_table_count(maps, tick, counts->table);
+	*ret_counts = TAKE_PTR(counts);
 	return 0;
 }
 
-int remaining_read(const struct maps *maps, const uint32_t *ids, size_t count, uint64_t now_ns,
-		   struct remaining *ret_remaining)
+struct remaining remaining_of(const struct maps *maps, const struct flow_counts *counts,
+			      const uint32_t *ids, size_t count)
 {
-	struct walk walk = {.maps = maps, .now_ns = now_ns};
 	struct remaining remaining = {0};
-	int err;
 
 	for (size_t i = 0; i < count; i++) {
 		struct inflight inflight = inflight_sum(maps, ids[i]);
 
 		remaining.requests += inflight.requests;
 		remaining.no_byte_yet += inflight.waiting;
-		walk.wanted[ids[i]] = true;
+		remaining.nat_flows += counts->nat[ids[i]];
+		remaining.table_flows += counts->table[ids[i]];
 	}
-	err = flows_each(maps, false, flow_count, &walk);
-	if (err)
-		return log_error(err, "nat_fwd: cannot walk the map (%s)", strerror(-err));
-	remaining.flows = walk.flows;
-	*ret_remaining = remaining;
-	return 0;
+	return remaining;
 }

@@ -29,8 +29,22 @@ struct request {
 	unsigned long interval_ms;
 	unsigned long count;
 	unsigned long wait_s;
-	const char *endpoints[REQUEST_ENDPOINTS_MAX]; /* "ADDR:PORT" or "ADDR:PORT*WEIGHT" */
+	const char *way, *pick, *down; /* of a VIP, as typed */
+	bool quic;
+	const char *endpoints[REQUEST_ENDPOINTS_MAX]; /* "ADDR:PORT[*WEIGHT][,NAME=VALUE]..." */
 	size_t endpoint_count;
+	/* capture */
+	const char *vip; /* "ADDR:PORT/tcp" */
+	uint64_t verdicts; /* bits (1 << enum verdict) */
+	unsigned long sample; /* one of so many packets */
+	unsigned long seconds;
+	const char *pcap; /* path or "-" */
+	/* explain */
+	const char *src; /* "ADDR:PORT" */
+	const char *dst; /* "ADDR:PORT", "/tcp" or "/udp" behind it */
+	const char *tcp_flags; /* "syn,ack" */
+	const char *ifname;
+	const char *quic_cid; /* hex */
 };
 
 #endif

@@ -11,8 +11,9 @@
 #include "userspace/base/text.h"
 
 static const struct view *const views[] = {
-	&view_vips,  &view_pools,    &view_endpoints, &view_clusters,
-	&view_flows, &view_verdicts, &view_rings,     &view_contract,
+	&view_vips,	&view_pools,	  &view_endpoints, &view_clusters,
+	&view_flows,	&view_flow_table, &view_verdicts,  &view_rings,
+	&view_contract, &view_paths,	  &view_nexthops,
 };
 
 const struct view *view_find(const char *name)
@@ -66,7 +67,7 @@ int view_take(const struct view *view, const struct request *request, const stru
 
 struct view_now view_now_read(void)
 {
-	return (struct view_now){clock_realtime_ns(), clock_monotonic_ns()};
+	return (struct view_now){clock_realtime_ns(), clock_monotonic_ns(), clock_tick()};
 }
 
 void view_push_age(struct table *table, uint64_t at_ns, uint64_t now_ns)
@@ -111,4 +112,12 @@ const char *view_owner_name(uint32_t owner)
 	static const char *const names[] = {"none", "controller", "operator"};
 
 	return owner < ARRAY_SIZE(names) ? names[owner] : "invalid";
+}
+
+void view_push_way(struct table *table, uint8_t way)
+{
+	if (way == WAY_NONE)
+		table_push_none(table);
+	else
+		table_push_text(table, way == VIEW_WAY_MIXED ? "mixed" : endpoint_way_name(way));
 }

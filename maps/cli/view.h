@@ -14,6 +14,7 @@
 struct view_now {
 	uint64_t realtime_ns; /* ages of what processes wrote */
 	uint64_t monotonic_ns; /* ages of what kernel programs wrote */
+	uint32_t tick; /* clock_tick(): ages of slots of the flow table */
 };
 
 struct view {
@@ -29,7 +30,7 @@ struct view {
 };
 
 extern const struct view view_vips, view_pools, view_endpoints, view_clusters, view_flows,
-	view_verdicts, view_rings, view_contract;
+	view_flow_table, view_verdicts, view_rings, view_contract, view_paths, view_nexthops;
 
 /* NULL: no such view. */
 const struct view *view_find(const char *name);
@@ -53,6 +54,9 @@ void view_push_name(struct table *table, const char *name, size_t size);
 void view_push_pool(struct table *table, const struct maps *maps, uint32_t pool);
 void view_push_cluster(struct table *table, const struct maps *maps, uint32_t cluster);
 const char *view_owner_name(uint32_t owner);
+/* "nat", "ipip", ...; "mixed"; empty for WAY_NONE. */
+#define VIEW_WAY_MIXED WAY_COUNT
+void view_push_way(struct table *table, uint8_t way);
 
 #define VIEW_COLUMNS(columns_array)                                                                \
 	.columns = (columns_array), .column_count = ARRAY_SIZE(columns_array)

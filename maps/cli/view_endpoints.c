@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "maps/cli/remaining.h"
 #include "maps/cli/target.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
@@ -17,6 +18,7 @@ static const struct column columns[] = {
 	{"address", COLUMN_TEXT, .identity = true, .about = "address and port"},
 	{"cluster", COLUMN_TEXT, .about = "where it runs"},
 	{"pool", COLUMN_TEXT, .about = "what it belongs to"},
+	{"way", COLUMN_TEXT, .about = "how L4 packets reach it: nat, ipip, gue or l2"},
 	{"use", COLUMN_TEXT, .about = "what follows: usable, draining, down or maint"},
 	{"admin", COLUMN_TEXT, .about = "asked for: READY, DRAIN or MAINT"},
 	{"cluster_admin", COLUMN_TEXT, .about = "asked for of its cluster"},
@@ -31,9 +33,52 @@ static const struct column columns[] = {
 	{"in_flight", COLUMN_NUMBER, .about = "requests that this gateway has there"},
 	{"no_byte_yet", COLUMN_NUMBER, .wide = true,
 	 .about = "of these: no byte of the answer has come"},
+	{"flows", COLUMN_NUMBER, .about = "live L4 flows, from the NAT and the flow table"},
+	{"opened", COLUMN_COUNTER, .wide = true,
+	 .about = "L4 flows that VIPs with pick least gave to it"},
+	{"server_id", COLUMN_NUMBER, .wide = true, .about = "in QUIC connection ids"},
 	{"packets", COLUMN_COUNTER, .wide = true, .about = "L4 packets sent on to it"},
 	{"bytes", COLUMN_COUNTER, .wide = true, .about = "of these packets"},
 };
+
+/* What is looked up once for all rows. */
+struct known {
+	struct flow_counts *flows;
+	uint32_t server_ids[ENDPOINTS_MAX]; /* by endpoint; 0: none */
+};
+
+static void known_free(struct known **known)
+{
+	if (*known)
+		free((*known)->flows);
+	free(*known);
+}
+
+static int server_id_note(void *ctx, const struct cid_key *key, const struct cid *cid)
+{
+	struct known *known = ctx;
+
+	if (cid->endpoint < ENDPOINTS_MAX)
+		known->server_ids[cid->endpoint] = key->server_id;
+	return 0;
+}
+
+static int known_read(const struct maps *maps, const struct view_now *now, struct known **ret_known)
+{
+	_cleanup_(known_free) struct known *known = calloc(1, sizeof(*known));
+	int err;
+
+	if (!known)
+		return log_error(-ENOMEM, "endpoints: out of memory");
+	err = flow_counts_read(maps, now->monotonic_ns, now->tick, &known->flows);
+	if (err)
+		return err;
+	err = cids_each(maps, server_id_note, known);
+	if (err)
+		return log_error(err, "cids: cannot walk the map (%s)", strerror(-err));
+	*ret_known = TAKE_PTR(known);
+	return 0;
+}
 
 static void identity_push(const struct maps *maps, uint32_t id, struct table *table)
 {
@@ -46,6 +91,7 @@ static void identity_push(const struct maps *maps, uint32_t id, struct table *ta
 			address_port_format(&endpoint->addr, ntohs(endpoint->port), address));
 	view_push_cluster(table, maps, endpoint->cluster);
 	view_push_pool(table, maps, endpoint->pool);
+	view_push_way(table, endpoint->way);
 }
 
 static void states_push(const struct maps *maps, uint32_t id, const struct view_now *now,
@@ -83,8 +129,19 @@ static void load_push(const struct maps *maps, uint32_t id, const struct view_no
 	view_push_age(table, load.sampled_at, now->realtime_ns);
 }
 
-static int row_push(const struct maps *maps, uint32_t id, const struct view_now *now,
-		    struct table *table)
+static void flows_push(const struct maps *maps, uint32_t id, const struct known *known,
+		       struct table *table)
+{
+	table_push_number(table, (uint64_t)known->flows->nat[id] + known->flows->table[id]);
+	table_push_number(table, __atomic_load_n(&maps->opens[id].count, __ATOMIC_RELAXED));
+	if (known->server_ids[id])
+		table_push_number(table, known->server_ids[id]);
+	else
+		table_push_none(table);
+}
+
+static int row_push(const struct maps *maps, uint32_t id, const struct known *known,
+		    const struct view_now *now, struct table *table)
 {
 	struct inflight inflight = inflight_sum(maps, id);
 	struct traffic traffic;
@@ -100,6 +157,7 @@ static int row_push(const struct maps *maps, uint32_t id, const struct view_now 
 	load_push(maps, id, now, table);
 	table_push_number(table, inflight.requests);
 	table_push_number(table, inflight.waiting);
+	flows_push(maps, id, known, table);
 	table_push_number(table, traffic.packets);
 	table_push_number(table, traffic.bytes);
 	return 0;
@@ -108,13 +166,16 @@ static int row_push(const struct maps *maps, uint32_t id, const struct view_now 
 static int fill(const struct request *request, const struct maps *maps, const struct view_now *now,
 		struct table *table)
 {
+	_cleanup_(known_free) struct known *known = NULL;
 	struct target_filter filter;
 	int err;
 
 	err = target_filter_init(request, maps, &filter);
+	if (!err)
+		err = known_read(maps, now, &known);
 	for (uint32_t id = 0; !err && id < ENDPOINTS_MAX; id++) {
 		if (target_filter_matches(&filter, maps, id))
-			err = row_push(maps, id, now, table);
+			err = row_push(maps, id, known, now, table);
 	}
 	return err;
 }

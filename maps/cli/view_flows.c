@@ -195,8 +195,8 @@ static int fill(const struct request *request, const struct maps *maps, const st
 
 const struct view view_flows = {
 	.name = "flows",
-	.about = "L4 flows and the endpoints they stay with, the last used first",
-	.empty = "no L4 flows",
+	.about = "L4 flows through NAT, the last used first; flow-table counts the others",
+	.empty = "no L4 flows through NAT; 'sluicectl show flow-table' counts the others",
 	VIEW_COLUMNS(columns),
 	.fill = fill,
 };

@@ -17,6 +17,10 @@ static const struct column columns[] = {
 	{"owner", COLUMN_TEXT, .about = "controller, or operator (sluicectl vip add)"},
 	{"pool", COLUMN_TEXT, .about = "of an L4 VIP"},
 	{"id", COLUMN_NUMBER, .about = "index into map vip_stats"},
+	{"way", COLUMN_TEXT, .about = "to its endpoints: nat, ipip, gue, l2, or mixed"},
+	{"pick", COLUMN_TEXT, .about = "of new flows: maglev or least"},
+	{"down", COLUMN_TEXT, .about = "to TCP flows whose endpoint is out: reset or drop"},
+	{"quic", COLUMN_TEXT, .about = "yes: follows server ids in QUIC connection ids"},
 	{"packets", COLUMN_COUNTER, .about = "that clients sent to it, dropped ones included"},
 	{"bytes", COLUMN_COUNTER, .about = "IP total lengths"},
 };
@@ -58,6 +62,37 @@ static const char *mode_name(uint8_t mode)
 	return mode < ARRAY_SIZE(names) ? names[mode] : "invalid";
 }
 
+/* What all endpoints of a pool have in common. */
+static uint8_t pool_way(const struct maps *maps, uint32_t pool)
+{
+	uint8_t way = WAY_NONE;
+
+	for (uint32_t id = 0; id < ENDPOINTS_MAX; id++) {
+		const struct endpoint *endpoint = &maps->endpoints[id];
+
+		if (endpoint->way == WAY_NONE || endpoint->pool != pool || endpoint->way == way)
+			continue;
+		if (way != WAY_NONE)
+			return VIEW_WAY_MIXED;
+		way = endpoint->way;
+	}
+	return way;
+}
+
+/* An L7 VIP is served by the proxy, which has none of these. */
+static void l4_push(const struct maps *maps, const struct vip *vip, struct table *table)
+{
+	if (vip->mode != VIP_MODE_L4) {
+		for (int i = 0; i < 4; i++)
+			table_push_none(table);
+		return;
+	}
+	view_push_way(table, pool_way(maps, vip->pool));
+	table_push_text(table, vip_pick_name(vip->pick));
+	table_push_text(table, vip_down_name(vip->down));
+	table_push_text(table, vip->flags & VIP_F_QUIC ? "yes" : "no");
+}
+
 static int row_push(const struct maps *maps, const struct found *found, struct table *table)
 {
 	char name[VIP_TEXT_MAX];
@@ -74,6 +109,7 @@ static int row_push(const struct maps *maps, const struct found *found, struct t
 	table_push_text(table, view_owner_name(found->vip.owner));
 	view_push_pool(table, maps, found->vip.mode == VIP_MODE_L4 ? found->vip.pool : POOL_NONE);
 	table_push_number(table, found->vip.id);
+	l4_push(maps, &found->vip, table);
 	table_push_number(table, traffic.packets);
 	table_push_number(table, traffic.bytes);
 	return 0;

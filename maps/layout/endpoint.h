@@ -145,7 +145,9 @@ struct live {
 _Static_assert(sizeof(struct live) == 32, "live is a wire format");
 
 /* Map `opens`: array, ENDPOINTS_MAX, mappable.  Writer: XDP and TC, atomically.
- * Flows of VIPs with pick least that were given to the endpoint, ever (wraps). */
+ * Flows of VIPs with pick least that were given to the endpoint, less those whose
+ * client closed them; only differences mean something (it wraps, and flows that
+ * just fall silent are not taken off). */
 struct opens {
 	__u32 count;
 	__u32 pad;

@@ -25,8 +25,10 @@ struct path {
 	__u32 nexthop; /* id, < NEXTHOPS_MAX, or NEXTHOP_NONE: ask the kernel */
 	struct ip_addr src; /* outer source: the gateway's address on the way out */
 	__u16 mtu; /* of the route: largest packet with the outer headers; 0: unknown */
-	__u16 check; /* IPIP and GUE over IPv4: folded sum of the outer header's constant
-		      * words (all but length; checksum 0), as bytes lie in memory */
+	__u16 check; /* IPIP and GUE over IPv4, else 0: the folded, not complemented, sum of
+		      * these 16-bit words of the outer header as they lie in memory: fragment
+		      * word (DF), TTL (64) with a protocol of 0, source, destination.  Not in
+		      * it: version, length and TOS; total length; id (0); protocol */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct path) == 32, "path is a wire format");

@@ -95,15 +95,17 @@ enum why {
 		WHY_COUNT
 };
 
-/* Map `capture`: array, 1 entry.  Writer: CLI (sluicectl capture).  Readers:
- * XDP, TC.  What is reported to `events`; nothing while interval is 0. */
+/* Map `capture`: array, 1 entry.  Writer: CLI (sluicectl capture); XDP and TC only
+ * add to `lost`, atomically.  What is reported to `events`; nothing while interval
+ * is 0. */
 struct capture {
 	__u32 interval; /* one of so many packets; 0: none */
 	__u32 vip; /* id, or VIP_ID_ANY */
 	__u64 verdicts; /* bit (1 << enum verdict); 0: all */
 	__u64 until; /* bpf_ktime_get_coarse_ns: then it is over, whoever asked has died */
+	__u64 lost; /* records that found no room in `events` */
 };
-_Static_assert(sizeof(struct capture) == 24, "capture is a wire format");
+_Static_assert(sizeof(struct capture) == 32, "capture is a wire format");
 #define VIP_ID_ANY 0xffffffffu
 
 /* What XDP and TC write over struct explain_ask when asked to explain: the
@@ -112,7 +114,7 @@ _Static_assert(sizeof(struct capture) == 24, "capture is a wire format");
 #define EXPLAIN_MAGIC 0x536c4578u
 struct explain {
 	__u32 magic; /* in: EXPLAIN_MAGIC */
-	__u32 secret; /* in: lower half of contract.hash_secret; out: ring row or flow set */
+	__u32 secret; /* in: lower half of contract.hash_secret; out: ring row */
 	__u32 vip; /* out: id or 0xffffffff */
 	__u32 endpoint; /* out: id or ENDPOINT_NONE */
 	__u32 nexthop; /* out: id or NEXTHOP_NONE */
@@ -120,7 +122,7 @@ struct explain {
 	__u8 why; /* out */
 	__u8 state; /* out: enum slot_state or flow_state of the flow, before this packet */
 	__u8 way; /* out: enum endpoint_way */
-	__u64 pad;
+	__u64 pad; /* in: 0; out: 1, answered */
 };
 _Static_assert(sizeof(struct explain) == 32, "explain fits into metadata");
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian 12's own kernel 6.1 under qemu: every program is loaded and attached there, and
-# tests/program and tests/lab/test_loader.sh run there.  Prints TAP, one line a program.
+# tests/program, tests/lab/test_loader.sh and test_decap.sh run there.  Prints TAP, one line a program.
 #
 #   tests/harness/kernel61.sh [--shell 'COMMAND']   --shell: run that in the guest instead
 #
@@ -135,9 +135,11 @@ guest_script() {
 			[ $rc = 0 ] || tail -n 30 $test.log | sed 's/^/# /'
 		done
 		mkdir -p /run/netns && mount -t tmpfs netns /run/netns
-		tree/tests/lab/test_loader.sh >loader.log 2>&1
-		result $? "tests/lab/test_loader.sh: $(grep -c '^ok' loader.log) checks pass"
-		grep -A 4 '^not ok' loader.log | sed 's/^/# /'
+		for lab in loader decap; do
+			tree/tests/lab/test_$lab.sh >$lab.log 2>&1
+			result $? "tests/lab/test_$lab.sh: $(grep -c '^ok' $lab.log) checks pass"
+			grep -A 4 '^not ok' $lab.log | sed 's/^/# /'
+		done
 		echo "1..$number"
 	EOF
 }

@@ -174,6 +174,15 @@ static int map_open_writable(const struct bench *bench, const char *name)
 	return fd;
 }
 
+static void clients_clear(const struct bench *bench)
+{
+	_cleanup_close_ int fd = map_open_writable(bench, "nat_clients");
+	struct ip_addr key;
+
+	while (bpf_map_get_next_key(fd, NULL, &key) == 0)
+		bpf_map_delete_elem(fd, &key);
+}
+
 static void flows_clear(const struct bench *bench, const char *name)
 {
 	_cleanup_close_ int fd = map_open_writable(bench, name);
@@ -192,6 +201,7 @@ struct bench *bench_of(void **state)
 	hash_clear(bench->controller, MAP_VIPS, sizeof(struct vip_key));
 	flows_clear(bench, "nat_fwd");
 	flows_clear(bench, "nat_rev");
+	clients_clear(bench);
 	memset(bench->controller->endpoints, 0, 16 * sizeof(struct endpoint));
 	memset(bench->controller->health, 0, 16 * sizeof(struct health));
 	memset(bench->operator->admin, 0, 16 * sizeof(struct admin));

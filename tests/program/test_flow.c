@@ -275,6 +275,34 @@ static void without_a_free_port_a_new_flow_is_refused_by_name(void **state)
 	}
 }
 
+static void a_client_has_no_more_flows_than_its_cap(void **state)
+{
+	for (EACH_WAY(way)) {
+		struct bench *bench = bench_of(state);
+		struct contract contract = bench->writer->contract;
+		struct frame_seen seen;
+
+		if (way->proto != IPPROTO_TCP)
+			continue;
+		contract.nat_client_max = 3;
+		assert_int_equal(contract_put(bench->writer->fds[MAP_CONTRACT], &contract), 0);
+		bench_serve(bench, way->is_ipv6);
+		for (uint16_t port = 4000; port < 4003; port++)
+			assert_true(way_ask(bench, way, port, 0).is_sent);
+		bench_mark(bench);
+		assert_true(way_ask(bench, way, 4003, 0).is_dropped);
+		assert_true(bench_only(bench, VERDICT_CLIENT_CAP));
+		assert_true(way_ask(bench, way, 4002, FLAG_ACK).is_sent);
+		assert_true(way_ask(bench, way, 4002, FLAG_RST).is_sent);
+		seen = flow_establish(bench, way, 4003);
+		assert_true(way_ask(bench, way, 4004, 0).is_dropped);
+		/* the server's reset counts as well */
+		assert_true(way_answer(bench, way, &seen, FLAG_RST).is_sent);
+		assert_true(way_ask(bench, way, 4004, 0).is_sent);
+		assert_true(way_ask(bench, way, 4005, 0).is_dropped);
+	}
+}
+
 static void a_closed_flow_gives_up_its_port_and_both_entries(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -447,6 +475,7 @@ int main(void)
 		cmocka_unit_test(what_was_said_of_an_older_generation_does_not_count),
 		cmocka_unit_test(a_moved_flow_leaves_no_entry_behind),
 		cmocka_unit_test(without_a_free_port_a_new_flow_is_refused_by_name),
+		cmocka_unit_test(a_client_has_no_more_flows_than_its_cap),
 		cmocka_unit_test(a_closed_flow_gives_up_its_port_and_both_entries),
 		cmocka_unit_test(a_half_closed_flow_keeps_its_port),
 		cmocka_unit_test(a_reset_closes_both_directions),

@@ -231,6 +231,10 @@ static void an_event_says_who_and_why(void **state)
 	assert_int_equal(ntohs(last.src_port), 4321);
 	assert_int_equal(last.endpoint, ENDPOINT_NONE);
 	assert_int_equal(last.ifindex, bench->client_ifindex);
+	assert_int_equal(last.frame_bytes, 14 + 20 + 20 + 33);
+	assert_int_equal(last.snap_bytes, last.frame_bytes);
+	assert_int_equal(last.snap[14], 0x45);
+	assert_int_equal(last.snap[last.snap_bytes - 1], 32);
 	ring_buffer__free(ring);
 	close(fd);
 }

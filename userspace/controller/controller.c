@@ -21,10 +21,12 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/loop.h"
 #include "userspace/controller/instance_lock.h"
+#include "userspace/controller/live_counts.h"
 #include "userspace/controller/pages.h"
 #include "userspace/controller/pin_watch.h"
 #include "userspace/controller/watcher.h"
 #include "userspace/http/serve.h"
+#include "userspace/paths/keeper.h"
 #include "userspace/publish/apply.h"
 #include "userspace/publish/plan.h"
 #include "userspace/publish/snapshot.h"
@@ -32,7 +34,8 @@
 #include "userspace/sources/source_set.h"
 #include "userspace/telemetry/exposition.h"
 
-#define TIMERS_MAX (4 * ENDPOINTS_MAX) /* probe and scrape of each, exchanges, pages */
+/* probe and scrape of each, exchanges, pages; paths */
+#define TIMERS_MAX (4 * ENDPOINTS_MAX + PATH_KEEPER_TIMERS)
 #define TICK_NS (5 * NS_PER_S)
 #define PINS_LOOK_NS (500 * NS_PER_MS) /* nothing is served from new maps before we are there */
 
@@ -47,6 +50,8 @@ struct controller {
 	bool start_over; /* other maps are pinned now */
 	struct source_set *sources;
 	struct watcher *watcher;
+	struct live_counts *live_counts;
+	struct path_keeper *paths;
 	struct server *server;
 	struct watch signals;
 	int signal_fd;
@@ -87,6 +92,7 @@ static int plan_publish(struct controller *controller, const struct plan *plan,
 	if (!err)
 		controller->reloads.snapshot_generation = generation;
 	/* what did get into the maps is watched, whatever failed after it */
+	path_keeper_look(controller->paths);
 	return watcher_follow(controller->watcher, plan, controller->desired) ?: err;
 }
 
@@ -327,6 +333,10 @@ static int controller_open(struct controller *controller)
 	if (!err)
 		err = watcher_new(controller->loop, controller->maps, options->scrape_interval_ms,
 				  &controller->watcher);
+	if (!err)
+		err = live_counts_new(controller->loop, controller->maps, &controller->live_counts);
+	if (!err)
+		err = path_keeper_new(controller->loop, controller->maps, &controller->paths);
 	if (!err && options->metrics)
 		err = server_new(controller->loop, &options->metrics_addr, options->metrics_port,
 				 page_answer, controller, &controller->server);
@@ -339,6 +349,8 @@ static void controller_close(struct controller *controller)
 {
 	source_set_close(controller->sources);
 	server_free(controller->server);
+	live_counts_free(controller->live_counts);
+	path_keeper_free(controller->paths);
 	watcher_free(controller->watcher);
 	if (controller->loop) {
 		loop_timer_cancel(controller->loop, &controller->tick);

@@ -392,6 +392,27 @@ static void verdicts_write(struct exposition *page, const struct maps *maps)
 	}
 }
 
+/* ---- paths ---- */
+
+static void nexthops_write(struct exposition *page, const struct maps *maps)
+{
+	uint64_t counts[NEXTHOP_RESOLVED + 1] = {0};
+
+	for (uint32_t id = 0; id < NEXTHOPS_MAX; id++) {
+		uint16_t state = __atomic_load_n(&maps->nexthops[id].state, __ATOMIC_RELAXED);
+
+		if (state < ARRAY_SIZE(counts))
+			counts[state]++;
+	}
+	exposition_family(page, "sluice_nexthops", "gauge",
+			  "Next hops of endpoints, by whether their link-layer address is known.");
+	for (uint16_t state = NEXTHOP_UNRESOLVED; state <= NEXTHOP_RESOLVED; state++) {
+		const char *labels[] = {"state", nexthop_state_name(state), NULL};
+
+		exposition_uint(page, "sluice_nexthops", labels, counts[state]);
+	}
+}
+
 /* ---- the controller itself ---- */
 
 static void objects_write(struct exposition *page, const struct desired *desired)
@@ -503,6 +524,7 @@ int pages_metrics(const struct pages_input *input, char **ret_text, size_t *ret_
 	if (!err)
 		err = vips_write(&page, input->maps);
 	verdicts_write(&page, input->maps);
+	nexthops_write(&page, input->maps);
 	if (!err)
 		err = page.err;
 	if (err) {

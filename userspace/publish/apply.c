@@ -13,6 +13,7 @@
 #include "maps/access/maps.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 #include "userspace/publish/snapshot.h"
 #include "userspace/publish/vip_address.h"
@@ -76,6 +77,27 @@ static void way_store(struct endpoint *slot, uint8_t way)
 	__atomic_store_n(&slot->way, way, __ATOMIC_RELEASE);
 }
 
+/* Ids that get a new occupant are free first, and swept out of the flow table: its
+ * slots would send another one's flows there. */
+static int fresh_forget(const struct maps *maps, const struct plan *plan)
+{
+	_cleanup_free_ uint32_t *ids = calloc(plan->endpoint_count + 1, sizeof(*ids));
+	size_t count = 0;
+
+	if (!ids)
+		return log_error(-ENOMEM, "endpoints: out of memory");
+	for (size_t i = 0; i < plan->endpoint_count; i++) {
+		const struct plan_endpoint *endpoint = &plan->endpoints[i];
+
+		if (!endpoint->fresh || endpoint->id == ENDPOINT_NONE)
+			continue;
+		way_store(&maps->endpoints[endpoint->id], WAY_NONE);
+		ids[count++] = endpoint->id;
+	}
+	flow_table_forget_all(maps, ids, count, clock_tick());
+	return 0;
+}
+
 static void endpoint_store(const struct maps *maps, const struct plan_endpoint *endpoint)
 {
 	struct endpoint *slot = &maps->endpoints[endpoint->id];
@@ -83,7 +105,6 @@ static void endpoint_store(const struct maps *maps, const struct plan_endpoint *
 	uint8_t way = record.way;
 
 	if (endpoint->fresh) {
-		way_store(slot, WAY_NONE);
 		maps->health[endpoint->id] = (struct health){.generation = record.generation};
 		maps->load[endpoint->id] = (struct load){.generation = record.generation};
 		record.way = WAY_NONE;
@@ -107,8 +128,12 @@ static void cluster_store(const struct maps *maps, const struct plan_cluster *cl
 	*slot = record;
 }
 
-static void records_store(const struct maps *maps, const struct plan *plan)
+static int records_store(const struct maps *maps, const struct plan *plan)
 {
+	int err = fresh_forget(maps, plan);
+
+	if (err)
+		return err;
 	for (size_t i = 0; i < plan->cluster_count; i++) {
 		if (plan->clusters[i].changed)
 			cluster_store(maps, &plan->clusters[i]);
@@ -121,6 +146,7 @@ static void records_store(const struct maps *maps, const struct plan *plan)
 		if (plan->endpoints[i].changed && plan->endpoints[i].id != ENDPOINT_NONE)
 			endpoint_store(maps, &plan->endpoints[i]);
 	}
+	return 0;
 }
 
 /* A freed endpoint keeps its generation: the next occupant counts on from it. */
@@ -128,6 +154,7 @@ static void records_remove(const struct maps *maps, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->gone_endpoint_count; i++)
 		way_store(&maps->endpoints[plan->gone_endpoints[i]], WAY_NONE);
+	flow_table_forget_all(maps, plan->gone_endpoints, plan->gone_endpoint_count, clock_tick());
 	for (size_t i = 0; i < plan->gone_pool_count; i++)
 		maps->pools[plan->gone_pools[i]] = (struct pool){0};
 	for (size_t i = 0; i < plan->gone_cluster_count; i++)
@@ -210,7 +237,9 @@ int apply_plan(const struct maps *maps, const struct plan *plan, const struct ap
 {
 	int err;
 
-	records_store(maps, plan);
+	err = records_store(maps, plan);
+	if (err)
+		return err;
 	err = snapshot_write(snapshot, snapshot_path);
 	if (err)
 		return err;

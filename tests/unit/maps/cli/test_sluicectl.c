@@ -1,168 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* sluicectl from its command line to real maps in a BPF file system of this
  * process' own, with nothing else running. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <bpf/bpf.h>
-
-#include "maps/access/maps.h"
-#include "maps/cli/command.h"
-#include "maps/cli/vip_spec.h"
-#include "tests/harness/pinned_maps.h"
-#include "userspace/base/address.h"
-#include "userspace/base/cleanup.h"
-#include "userspace/base/clock.h"
-#include "userspace/base/log.h"
-
-#define NAME "unit-sluicectl"
-#define VIP "10.99.0.20:8000/tcp"
-
-static struct instance instance;
-static bool privileged;
-static struct maps *maps; /* as the controller */
-static char messages[4096]; /* of the last command */
-static char *output;
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	strncat(messages, text, sizeof(messages) - strlen(messages) - 2);
-	strcat(messages, "\n");
-}
-
-static int prepare(void **state)
-{
-	(void)state;
-	log_sink = message_keep;
-	privileged = pinned_maps_prepare();
-	return instance_init(&instance, NAME);
-}
-
-static void endpoint_set(uint32_t id, const char *name, const char *address, uint32_t cluster,
-			 uint32_t pool)
-{
-	struct endpoint *endpoint = &maps->endpoints[id];
-	uint16_t port;
-
-	assert_int_equal(address_port_parse(address, &endpoint->addr, &port), 0);
-	endpoint->port = htons(port);
-	endpoint->way = WAY_NAT;
-	endpoint->owner = VIP_OWNER_CONTROLLER;
-	endpoint->cluster = cluster;
-	endpoint->pool = pool;
-	endpoint->generation = 7;
-	snprintf(endpoint->name, sizeof(endpoint->name), "%s", name);
-}
-
-static void contract_set_snat(void)
-{
-	struct contract contract = maps->contract;
-	char path[256];
-	uint32_t zero = 0;
-	_cleanup_close_ int fd = -1;
-
-	address_parse("10.2.1.1", &contract.snat4);
-	snprintf(path, sizeof(path), "%s/contract", instance.pin_dir);
-	fd = bpf_obj_get(path);
-	assert_int_equal(bpf_map_update_elem(fd, &zero, &contract, BPF_ANY), 0);
-}
-
-/* Two clusters, two pools; pod ai/gemma-0 is in both clusters. */
-static int fresh(void **state)
-{
-	(void)state;
-	if (!privileged)
-		return 0;
-	if (pinned_maps_make(&instance, NULL) || maps_open(&instance, MAPS_CONTROLLER, &maps))
-		return -1;
-	contract_set_snat();
-	strcpy(maps->clusters[0].name, "cluster-a");
-	strcpy(maps->clusters[0].region, "europe-west4");
-	strcpy(maps->clusters[1].name, "cluster-b");
-	maps->clusters[0].rtt_us = 12500;
-	strcpy(maps->pools[0].name, "ai/gemma-3-27b");
-	strcpy(maps->pools[1].name, "ai/llama-3-8b");
-	maps->pools[0].owner = maps->pools[1].owner = VIP_OWNER_CONTROLLER;
-	endpoint_set(0, "ai/gemma-0", "10.10.0.1:8000", 0, 0);
-	endpoint_set(1, "ai/gemma-0", "10.20.0.1:8000", 1, 0);
-	endpoint_set(2, "ai/llama-0", "10.10.0.2:8000", 0, 1);
-	endpoint_set(3, "ai/llama-0", "10.10.0.2:8001", 0, 1);
-	maps->health[0] = (struct health){.state = HEALTH_UP,
-					  .reason = HEALTH_REASON_OK,
-					  .generation = 7,
-					  .since = clock_realtime_ns() - 90 * NS_PER_S,
-					  .probed_at = clock_realtime_ns()};
-	maps->health[2] = (struct health){
-		.state = HEALTH_DOWN, .reason = HEALTH_REASON_TIMEOUT, .generation = 7};
-	maps->load[0] = (struct load){.waiting = 3,
-				      .running = 12,
-				      .kv_permille = 375,
-				      .generation = 7,
-				      .sampled_at = clock_realtime_ns() - NS_PER_S};
-	return 0;
-}
-
-static int leave(void **state)
-{
-	(void)state;
-	maps_close(maps);
-	maps = NULL;
-	free(output);
-	output = NULL;
-	return 0;
-}
-
-static int run_words(const char *line)
-{
-	char buffer[1024], *argv[48];
-	int argc = 0, code;
-	size_t length;
-	FILE *out;
-
-	if (!privileged)
-		skip();
-	snprintf(buffer, sizeof(buffer), "sluicectl --instance " NAME " %s", line);
-	for (char *word = strtok(buffer, " "); word; word = strtok(NULL, " "))
-		argv[argc++] = word;
-	argv[argc] = NULL;
-	free(output);
-	messages[0] = '\0';
-	out = open_memstream(&output, &length);
-	assert_non_null(out);
-	code = command_line_run(argc, argv, out);
-	fclose(out);
-	return code;
-}
-
-static void must(const char *line)
-{
-	if (run_words(line) || messages[0])
-		fail_msg("%s: %s", line, messages);
-}
-
-static void says(const char *words)
-{
-	if (!strstr(output, words))
-		fail_msg("'%s' is not in:\n%s", words, output);
-}
-
-static void refused(const char *line, int code, const char *words)
-{
-	assert_int_equal(run_words(line), code);
-	if (!strstr(messages, words))
-		fail_msg("%s: '%s' is not in:\n%s", line, words, messages);
-}
+#include "tests/unit/maps/cli/rig.h"
 
 /* ---- show ---- */
 
@@ -172,7 +11,7 @@ static void endpoints_show_asked_for_beside_observed(void **state)
 	must("drain endpoint 0");
 	must("show endpoints --json --cluster cluster-a --pool ai/gemma-3-27b");
 	says("\"id\":0,\"endpoint\":\"ai/gemma-0\",\"address\":\"10.10.0.1:8000\","
-	     "\"cluster\":\"cluster-a\",\"pool\":\"ai/gemma-3-27b\",\"use\":\"draining\","
+	     "\"cluster\":\"cluster-a\",\"pool\":\"ai/gemma-3-27b\",\"way\":\"nat\",\"use\":\"draining\","
 	     "\"admin\":\"DRAIN\",\"cluster_admin\":\"READY\",\"health\":\"UP\",\"reason\":\"ok\"");
 	says("\"waiting\":3,\"running\":12,\"kv\":0.375");
 	assert_null(strstr(output, "\"id\":1,"));
@@ -183,8 +22,9 @@ static void endpoints_show_asked_for_beside_observed(void **state)
 
 static void every_view_works_with_nothing_running(void **state)
 {
-	static const char *const views[] = {"vips",  "pools",	 "endpoints", "clusters",
-					    "flows", "verdicts", "rings",     "contract"};
+	static const char *const views[] = {"vips",	"pools", "endpoints",
+					    "clusters", "flows", "flow-table",
+					    "verdicts", "rings", "contract"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
@@ -323,27 +163,6 @@ static void what_is_not_there_cannot_be_drained(void **state)
 
 /* ---- vip ---- */
 
-static struct vip vip_get(const char *text)
-{
-	struct vip_key key;
-	struct vip vip = {0};
-
-	assert_int_equal(vip_key_parse(text, &key), 0);
-	assert_int_equal(vips_lookup(maps, &key, &vip), 0);
-	return vip;
-}
-
-static uint32_t rows_of(uint32_t pool, uint32_t endpoint)
-{
-	_cleanup_free_ struct ring_slot *slots = NULL;
-	uint32_t size, rows = 0;
-
-	assert_int_equal(rings_get(maps, pool, &slots, &size), 0);
-	for (uint32_t row = 1; row <= size; row++)
-		rows += slots[row].endpoint == endpoint;
-	return rows;
-}
-
 static void a_vip_is_made_from_the_top_of_the_ids(void **state)
 {
 	struct vip vip;
@@ -444,41 +263,6 @@ static void senseless_vips_change_nothing(void **state)
 
 /* ---- flows ---- */
 
-static void flow_put(enum map_id id, const struct flow_key *key, const struct nat_flow *flow)
-{
-	char path[256];
-	_cleanup_close_ int fd = -1;
-
-	snprintf(path, sizeof(path), "%s/%s", instance.pin_dir,
-		 id == MAP_NAT_FWD ? "nat_fwd" : "nat_rev");
-	fd = bpf_obj_get(path);
-	assert_int_equal(bpf_map_update_elem(fd, key, flow, BPF_ANY), 0);
-}
-
-/* Client 10.1.0.2:`port` to VIP, steered to endpoint 0. */
-static void flow_make(uint16_t port, uint64_t seen_at, uint64_t packets)
-{
-	struct flow_key fwd = {.src_port = htons(port), .dst_port = htons(8000), .proto = 6};
-	struct flow_key rev = {.src_port = htons(8000), .dst_port = htons(port), .proto = 6};
-	struct nat_flow flow = {.src_port = htons(port),
-				.dst_port = htons(8000),
-				.generation = 7,
-				.state = FLOW_ESTABLISHED,
-				.seen_at = seen_at,
-				.packets = packets,
-				.bytes = 100 * packets};
-
-	address_parse("10.1.0.2", &fwd.src);
-	address_parse("10.99.0.20", &fwd.dst);
-	address_parse("10.2.1.1", &flow.src);
-	address_parse("10.10.0.1", &flow.dst);
-	rev.src = flow.dst;
-	rev.dst = flow.src;
-	flow_put(MAP_NAT_FWD, &fwd, &flow);
-	flow.packets = 1;
-	flow_put(MAP_NAT_REV, &rev, &flow);
-}
-
 static void flows_show_both_directions_the_last_used_first(void **state)
 {
 	uint64_t now = clock_monotonic_ns();
@@ -513,8 +297,6 @@ static void a_flow_to_another_generation_says_gone(void **state)
 	must("drain endpoint 0");
 	says("0 live L4 flows");
 }
-
-#define CASE(test) cmocka_unit_test_setup_teardown(test, fresh, leave)
 
 int main(void)
 {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "maps/cli/vip_spec.h"
+#include "maps/layout/endpoint.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
@@ -150,6 +151,60 @@ static void what_is_no_endpoint_is_refused(void **state)
 	}
 }
 
+static void endpoints_have_options_behind_the_weight(void **state)
+{
+	struct endpoint_spec spec;
+
+	(void)state;
+	assert_int_equal(endpoint_spec_parse("10.10.0.5:443", &spec), 0);
+	assert_int_equal(spec.way, WAY_NONE);
+	assert_int_equal(spec.server_id, 0);
+	assert_int_equal(endpoint_spec_parse("10.10.0.5:443,way=gue", &spec), 0);
+	assert_int_equal(spec.way, WAY_GUE);
+	assert_int_equal(spec.weight, SPEC_WEIGHT_DEFAULT);
+	assert_int_equal(endpoint_spec_parse("[fd00::1]:443*50,id=65535,way=l2", &spec), 0);
+	assert_int_equal(spec.way, WAY_L2);
+	assert_int_equal(spec.weight, 50);
+	assert_int_equal(spec.server_id, 65535);
+}
+
+static void what_is_no_option_of_an_endpoint_is_refused(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} cases[] = {
+		{"10.10.0.5:443,", "is no option of an endpoint; there are way="},
+		{"10.10.0.5:443,way", "'way' is no option"},
+		{"10.10.0.5:443,via=gue", "'via' is no option"},
+		{"10.10.0.5:443,way=", "'' for way; it wants one of nat"},
+		{"10.10.0.5:443,way=none", "'none' for way"},
+		{"10.10.0.5:443,way=GUE", "'GUE' for way"},
+		{"10.10.0.5:443,way=gue*50", "'gue*50' for way"},
+		{"10.10.0.5:443,way=gue,way=gue", "way is said twice"},
+		{"10.10.0.5:443,id=0", "'0' for id; it wants a whole number from 1 to 65535"},
+		{"10.10.0.5:443,id=65536", "'65536' for id"},
+		{"10.10.0.5:443,id=-1", "'-1' for id"},
+		{"10.10.0.5:443,id=7x", "'7x' for id"},
+		{"10.10.0.5:443,id=1,id=2", "id is said twice"},
+		{"10.10.0.5,id=7", "not an endpoint"},
+		{",id=7", "not an endpoint"},
+	};
+	char text[5000];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct endpoint_spec spec;
+
+		if (endpoint_spec_parse(cases[i].text, &spec) != -EINVAL)
+			fail_msg("'%s' was taken for an endpoint", cases[i].text);
+		if (!strstr(message, cases[i].why))
+			fail_msg("'%s' is not in: %s", cases[i].why, message);
+	}
+	memset(text, ',', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(endpoint_spec_parse(text, &(struct endpoint_spec){0}), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +214,8 @@ int main(void)
 		cmocka_unit_test(a_very_long_text_is_no_vip),
 		cmocka_unit_test(endpoints_have_weights),
 		cmocka_unit_test(what_is_no_endpoint_is_refused),
+		cmocka_unit_test(endpoints_have_options_behind_the_weight),
+		cmocka_unit_test(what_is_no_option_of_an_endpoint_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, NULL);

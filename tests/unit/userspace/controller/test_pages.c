@@ -65,6 +65,8 @@ static void maps_fill(void)
 				      .generation = 4,
 				      .sampled_at = 90 * NS_PER_S};
 	maps->load[1] = (struct load){.failures = 3, .generation = 4};
+	maps->nexthops[0].state = maps->nexthops[7].state = NEXTHOP_RESOLVED;
+	maps->nexthops[NEXTHOPS_MAX - 1].state = NEXTHOP_UNRESOLVED;
 	address_parse("10.99.0.1", &key.addr);
 	assert_int_equal(vips_put(maps, &key, &vip), 0);
 }
@@ -122,6 +124,8 @@ static void state_of_endpoints_clusters_and_the_data_path_is_shown(void **state)
 	the_page_has(text, "\nsluice_verdict_packets_total{verdict=\"no_ring\",action=\"drop\"} 0");
 	the_page_has(text, "\nsluice_vip_packets_total{vip=\"10.99.0.1:80\",proto=\"tcp\","
 			   "mode=\"l7\",owner=\"controller\"} 0");
+	the_page_has(text, "\nsluice_nexthops{state=\"resolved\"} 2\n");
+	the_page_has(text, "\nsluice_nexthops{state=\"unresolved\"} 1\n");
 	the_page_has(text, "\nsluice_controller_probes_total{result=\"timeout\"} 5");
 	the_page_has(text, "\nsluice_controller_objects{kind=\"pool\"} 2");
 }

@@ -236,6 +236,34 @@ static void a_removed_endpoint_frees_its_slot_and_keeps_its_generation(void **st
 	assert_int_equal(world->maps->pools[0].endpoints, 1);
 }
 
+static struct flow_slot slot_to(uint32_t endpoint)
+{
+	return (struct flow_slot){
+		.where = (uint16_t)(endpoint | SLOT_CONFIRMED << FLOW_ENDPOINT_BITS)};
+}
+
+static void an_id_leaves_the_flow_table_when_it_goes_and_before_it_comes_back(void **state)
+{
+	struct world *world = world_get(state);
+	struct flow_slot *slots = world->maps->flows[3].slots;
+
+	world->desired.vip_count = 0;
+	publish(world);
+	slots[0] = slot_to(0);
+	slots[1] = slot_to(1);
+	world->desired.endpoint_count = world->pool.endpoint_count = 1;
+	publish(world);
+	assert_int_equal(slots[1].where, 0);
+	slots[1] = slot_to(1); /* by a packet that was on its way, or a controller that died */
+	slots[2] = slot_to(2);
+	address_parse("10.10.0.3", &world->endpoints[1].addr);
+	world->desired.endpoint_count = world->pool.endpoint_count = 2;
+	publish(world); /* ids of generation 0 come first: id 2 is taken */
+	assert_int_equal(world->maps->endpoints[2].way, WAY_NAT);
+	assert_int_equal(slots[2].where, 0);
+	assert_int_equal(slots[0].where, slot_to(0).where); /* that one stayed */
+}
+
 static void a_snapshot_that_cannot_be_written_leaves_what_serves(void **state)
 {
 	struct world *world = world_get(state);
@@ -286,6 +314,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_removed_endpoint_frees_its_slot_and_keeps_its_generation, world_setup,
 			world_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_id_leaves_the_flow_table_when_it_goes_and_before_it_comes_back,
+			world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_snapshot_that_cannot_be_written_leaves_what_serves, world_setup,
 			world_teardown),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Network namespaces: links know theirs by inode; clsact filters, the map of
- * devices and addresses on lo can only be undone from inside it. */
-#include "loader/netns.h"
+ * devices and addresses on lo can only be changed from inside it, and ifindexes mean
+ * something only there. */
+#include "userspace/base/netns.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How many flows through NAT a client has, where the operator set a cap
+ * (contract.nat_client_max): one client cannot take all ports to an endpoint.
+ *
+ * A flow counts from its first packet until it closes, moves or gives up its
+ * port.  One that the LRU pushed out is not counted down here; the controller,
+ * which counts live flows anyway, puts such counts right.
+ */
+#ifndef SLUICE_BPF_STAGE_NAT_CLIENT_H
+#define SLUICE_BPF_STAGE_NAT_CLIENT_H
+
+#include "bpf/maps.h"
+
+static __always_inline void nat_client_less(const struct ip_addr *client)
+{
+	struct nat_client *count = bpf_map_lookup_elem(&nat_clients, client);
+
+	if (count && count->flows)
+		__sync_fetch_and_add(&count->flows, -1);
+}
+
+/* One flow more; false: the client has all it may have. */
+static __always_inline bool nat_client_more(const struct ip_addr *client, __u32 max)
+{
+	struct nat_client *count = bpf_map_lookup_elem(&nat_clients, client);
+	struct nat_client first = {.flows = 1};
+
+	if (!count) {
+		bpf_map_update_elem(&nat_clients, client, &first, BPF_NOEXIST);
+		return true;
+	}
+	if (count->flows >= max)
+		return false;
+	__sync_fetch_and_add(&count->flows, 1);
+	return true;
+}
+
+#endif
