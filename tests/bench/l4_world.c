@@ -21,6 +21,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/paths/choice.h"
 #include "userspace/publish/ring.h"
 
 #define NEXTHOP_CLIENT_SIDE 1
@@ -96,19 +97,6 @@ static void address_add(struct ip_addr *addr, uint32_t count)
 	addr->words[3] = htonl(ntohl(addr->words[3]) + count);
 }
 
-/* Of words as they lie in memory. */
-static uint32_t sum_words(const void *bytes, size_t size)
-{
-	uint16_t word;
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < size; i += sizeof(word)) {
-		memcpy(&word, (const char *)bytes + i, sizeof(word));
-		sum += word;
-	}
-	return sum;
-}
-
 static void nexthop_fill(struct l4_world *world, uint32_t id, uint32_t ifindex, uint8_t mac_last)
 {
 	struct nexthop *nexthop = &world->controller->nexthops[id];
@@ -122,20 +110,6 @@ static void nexthop_fill(struct l4_world *world, uint32_t id, uint32_t ifindex, 
 	};
 }
 
-/* The outer IPv4 header's constant part, as maps/layout/path.h has it: the total
- * length is missing, and the checksum. */
-static uint16_t path_check(const struct ip_addr *src, const struct ip_addr *dst, uint8_t proto)
-{
-	uint8_t header[20] = {[0] = 0x45, [8] = 64, [9] = proto};
-	uint32_t sum;
-
-	memcpy(header + 12, &src->words[3], 4);
-	memcpy(header + 16, &dst->words[3], 4);
-	sum = sum_words(header, sizeof(header));
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
 static void path_fill(struct l4_world *world, uint32_t id, uint32_t nexthop)
 {
 	const struct endpoint *endpoint = &world->controller->endpoints[id];
@@ -147,8 +121,7 @@ static void path_fill(struct l4_world *world, uint32_t id, uint32_t nexthop)
 						 : "10.1.0.1",
 		      &path.src);
 	if (is_ipv4 && (endpoint->way == WAY_IPIP || endpoint->way == WAY_GUE))
-		path.check = path_check(&path.src, &endpoint->addr,
-					endpoint->way == WAY_GUE ? IPPROTO_UDP : IPPROTO_IPIP);
+		path.check = path_header_sum(&path.src, &endpoint->addr);
 	world->controller->paths[id] = path;
 }
 
@@ -325,6 +298,23 @@ void l4_world_close(struct l4_world *world)
 	maps_close(world->writer);
 	loader_unload(&world->loader, 0, NULL);
 	free(world);
+}
+
+uint64_t l4_flows_bytes(const struct l4_world *world)
+{
+	char path[64], line[128];
+	unsigned long long bytes = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", world->controller->fds[MAP_FLOWS]);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return bytes;
 }
 
 uint64_t l4_flows_count(const struct l4_world *world, unsigned state)

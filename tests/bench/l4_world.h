@@ -49,6 +49,8 @@ bool l4_namespaces_make(void);
 int l4_world_open(uint32_t flow_sets, struct l4_world **ret_world);
 void l4_world_close(struct l4_world *world);
 
+/* Memory that the kernel holds for the flow table. */
+uint64_t l4_flows_bytes(const struct l4_world *world);
 /* Flows of the flow table in a state (enum slot_state), of all endpoints. */
 uint64_t l4_flows_count(const struct l4_world *world, unsigned state);
 
