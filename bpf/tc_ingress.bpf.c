@@ -198,7 +198,7 @@ int tc_ingress(struct __sk_buff *skb)
 		return TC_PASS;
 	stage = parse_skb(skb, p);
 	if (stage == STAGE_NEXT)
-		stage = steer_packet(p, contract_, &flow);
+		stage = steer_packet(skb, p, contract_, &flow);
 	else if (stage == STAGE_EDGE)
 		stage = edge_steer(skb, p, contract_);
 	if (p->is_fragment)

@@ -208,7 +208,7 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 		return XDP_PASS;
 	stage = parse_frame(ctx, p);
 	if (stage == STAGE_NEXT)
-		stage = steer_packet(p, contract_, &flow);
+		stage = steer_packet(ctx, p, contract_, &flow);
 	else if (stage == STAGE_EDGE)
 		stage = edge_steer(ctx, p, contract_);
 	if (p->is_fragment)

@@ -10,6 +10,7 @@
 #include "bpf/stage/nat_flow.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/pick.h"
+#include "bpf/stage/quic.h"
 #include "bpf/stage/state.h"
 #include "bpf/stage/vip.h"
 
@@ -162,8 +163,8 @@ static __always_inline int steer_flow(struct packet *p, const struct contract *c
 
 /* STAGE_NEXT: p->way is how, p->to is where the packet goes (a new NAT flow's port
  * is still 0).  *ret_flow: its entry in nat_fwd or nat_rev, NULL: none. */
-static __always_inline int steer_packet(struct packet *p, const struct contract *c,
-					struct nat_flow **ret_flow)
+static __always_inline int steer_packet(struct frame_ctx *ctx, struct packet *p,
+					const struct contract *c, struct nat_flow **ret_flow)
 {
 	struct nat_flow *flow;
 	enum flow_fate fate;
@@ -186,8 +187,12 @@ static __always_inline int steer_packet(struct packet *p, const struct contract 
 		return stage;
 	p->now = bpf_ktime_get_coarse_ns();
 	flow = p->vip_flags & VIP_F_NAT ? flow_find(p, p->now) : NULL;
-	if (!flow)
+	if (!flow) {
+		if (p->vip_flags & VIP_F_QUIC && p->key.proto == IPPROTO_UDP &&
+		    quic_steer(ctx, p, c))
+			return p->way == WAY_NAT ? steer_nat(p, c) : STAGE_NEXT;
 		return steer_flow(p, c);
+	}
 	fate = flow_fate(p, flow);
 	if (fate == FLOW_IS_DOWN) {
 		p->why = WHY_DOWN;
