@@ -64,6 +64,7 @@ LOADER_PART := $(filter-out %/main.o,$(LOADER_OBJ))
 CLI_PART := $(filter-out %/main.o,$(CLI_OBJ))
 SERVER_PART := $(filter-out %/main.o,$(SERVER_OBJ))
 HARNESS_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/harness/*.c))
+HARNESS_PACKET := $(B)/obj/tests/harness/packet.o
 TEST_PART := $(LOADER_PART) $(CLI_PART) $(SERVER_PART) $(HARNESS_OBJ)
 
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' 2>/dev/null | sort)
@@ -74,10 +75,17 @@ PROGRAM_BIN := $(PROGRAM_SRC:%.c=$(B)/%)
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(B)/%)
 BENCH_SRC := $(wildcard tests/bench/bench_*.c)
 BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
+BENCH_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
+BENCH_PART := $(filter-out $(BENCH_SRC:%.c=$(B)/obj/%.o),$(BENCH_OBJ))
+BENCH_SKELS := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
 TOOL_SRC := $(wildcard tests/lab/tools/*.c)
 TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
 
-.PHONY: $(BENCH_BIN:$(B)/tests/bench/bench_%=bench-%) all tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
+# bench_l4_wire.c is bench-l4-wire
+BENCHES := $(patsubst tests/bench/bench_%.c,%,$(BENCH_SRC))
+BENCH_TARGETS := $(subst _,-,$(BENCHES:%=bench-%))
+
+.PHONY: $(BENCH_TARGETS) all tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
@@ -93,8 +101,11 @@ check: ## build and run all tests (SANITIZE=1: with ASan and UBSan)
 	$(Q)SANITIZE=$(SANITIZE) scripts/test --no-install
 bench: $(BENCH_BIN) ## run all benches, one after the other (make -s bench-NAME: one of them)
 	$(Q)for bench in $(BENCH_BIN); do $$bench || exit 1; done
-$(BENCH_BIN:$(B)/tests/bench/bench_%=bench-%): bench-%: $(B)/tests/bench/bench_%
-	$(Q)$<
+define bench_rule
+bench-$(subst _,-,$(1)): $(B)/tests/bench/bench_$(1)
+	$(Q)$$<
+endef
+$(foreach bench,$(BENCHES),$(eval $(call bench_rule,$(bench))))
 lint: ## formatting, include ladder, licence lines, compiler warnings of clang
 	$(Q)scripts/lint
 run: ## the gateway on the embedded two-region lab
@@ -121,21 +132,22 @@ $(LIB): $(LIB_OBJ) $(LLHTTP_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+$(B)/%.bpf.o: %.bpf.c
 	$(call SAY,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+$(B)/%.skel.h: $(B)/%.bpf.o
 	$(call SAY,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $* > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(*F) > $@
 
 # Skeletons must exist before the first compilation that includes one.
 $(LOADER_OBJ): | $(SKELS)
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/harness/*.c) $(PROGRAM_SRC)): | $(SKELS)
+$(BENCH_OBJ): | $(BENCH_SKELS)
 
 # For scripts/lint, which looks at the same files with clang.
-skeletons: $(SKELS)
+skeletons: $(SKELS) $(BENCH_SKELS)
 show-flags:
 	@echo $(CPPFLAGS) -std=gnu11 $(WARN)
 
@@ -169,9 +181,10 @@ else
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
 	$(call link,$< $(B)/obj/tests/fuzz/replay.o)
 endif
-$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(B)/obj/tests/bench/rows.o $(LIB)
-	$(call link,$< $(B)/obj/tests/bench/rows.o)
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_PART) $(LOADER_PART) $(HARNESS_PACKET) $(LIB)
+	$(call link,$< $(BENCH_PART) $(LOADER_PART) $(HARNESS_PACKET),-lxdp -lbpf)
+$(B)/tests/bench/bench_l4_wire: | $(BINS)
 $(B)/tests/lab/tools/%: $(B)/obj/tests/lab/tools/%.o $(LIB)
 	$(call link,$<)
 
--include $(shell find $(B)/obj $(B)/bpf -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj $(B)/bpf $(B)/tests/bench -name '*.d' 2>/dev/null)

@@ -187,7 +187,8 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
-	struct packet *p = packet_new(skb->ifindex, skb->len, skb->gso_segs ? skb->gso_segs : 1);
+	struct packet *p =
+		packet_new(skb->ifindex, skb->len, skb->gso_segs ? skb->gso_segs : 1, false);
 	const struct contract *contract_ = contract_get();
 	struct route route = {};
 	struct nat_flow *flow = NULL;

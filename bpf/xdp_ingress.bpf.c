@@ -194,15 +194,18 @@ static __always_inline int write_packet(struct xdp_md *ctx, struct packet *p,
 
 static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 {
-	struct packet *p = packet_new(ctx->ingress_ifindex, bpf_xdp_get_buff_len(ctx), 1);
 	const struct contract *contract_ = contract_get();
 	struct route route;
 	struct nat_flow *flow = NULL;
+	struct packet *p;
 	int stage;
 
-	if (!contract_ || !p)
+	if (!contract_)
 		return XDP_PASS;
-	p->is_dry = explain_find(ctx, contract_);
+	p = packet_new(ctx->ingress_ifindex, bpf_xdp_get_buff_len(ctx), 1,
+		       explain_find(ctx, contract_));
+	if (!p)
+		return XDP_PASS;
 	stage = parse_frame(ctx, p);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(ctx, p, contract_, &flow);

@@ -86,18 +86,20 @@ struct packet {
 };
 
 /* Not on the stack: the frames of a call chain share 512 bytes.  One a CPU is
- * enough, as neither XDP nor TC ingress is interrupted by its like. */
+ * enough, as neither XDP nor TC ingress is interrupted by its like; a question
+ * (explain), which a process runs and a packet may interrupt, has its own. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, struct packet);
 } packet_scratch SEC(".maps");
 
-static __always_inline struct packet *packet_new(__u32 ifindex, __u32 frame_bytes, __u32 count)
+static __always_inline struct packet *packet_new(__u32 ifindex, __u32 frame_bytes, __u32 count,
+						 bool is_dry)
 {
-	__u32 zero = 0;
-	struct packet *p = bpf_map_lookup_elem(&packet_scratch, &zero);
+	__u32 index = is_dry;
+	struct packet *p = bpf_map_lookup_elem(&packet_scratch, &index);
 
 	if (!p)
 		return NULL;
@@ -107,6 +109,7 @@ static __always_inline struct packet *packet_new(__u32 ifindex, __u32 frame_byte
 	p->count = count;
 	p->vip = VIP_NONE;
 	p->endpoint = ENDPOINT_NONE;
+	p->is_dry = is_dry;
 	return p;
 }
 

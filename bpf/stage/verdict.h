@@ -51,13 +51,16 @@ static __always_inline bool capture_wants(const struct capture *asked, const str
 	return bpf_ktime_get_coarse_ns() < asked->until;
 }
 
-static __noinline void event_write(void *ctx, const struct packet *p, __u32 verdict, __u32 interval)
+static __noinline void event_write(void *ctx, const struct packet *p, __u32 verdict,
+				   struct capture *asked)
 {
 	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	__u32 bytes = p->frame_bytes;
 
-	if (!event)
+	if (!event) {
+		__sync_fetch_and_add(&asked->lost, 1);
 		return;
+	}
 	event->at = bpf_ktime_get_ns();
 	event->src = p->key.src;
 	event->dst = p->key.dst;
@@ -72,7 +75,7 @@ static __noinline void event_write(void *ctx, const struct packet *p, __u32 verd
 	if (bytes > EVENT_SNAP_BYTES)
 		bytes = EVENT_SNAP_BYTES;
 	event->snap_bytes = bytes && PACKET_LOAD(ctx, event->snap, bytes) == 0 ? bytes : 0;
-	event->interval = interval;
+	event->interval = asked->interval;
 	event->endpoint = p->endpoint;
 	event->ifindex = p->ifindex;
 	bpf_ringbuf_submit(event, 0);
@@ -81,10 +84,10 @@ static __noinline void event_write(void *ctx, const struct packet *p, __u32 verd
 static __always_inline void event_report(void *ctx, const struct packet *p, __u32 verdict)
 {
 	__u32 zero = 0;
-	const struct capture *asked = bpf_map_lookup_elem(&capture, &zero);
+	struct capture *asked = bpf_map_lookup_elem(&capture, &zero);
 
 	if (asked && asked->interval && !p->is_dry && capture_wants(asked, p, verdict))
-		event_write(ctx, p, verdict, asked->interval);
+		event_write(ctx, p, verdict, asked);
 }
 
 static __always_inline void passive_note(const struct packet *p, __u32 verdict)

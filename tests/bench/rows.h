@@ -18,6 +18,7 @@ struct bench_row {
 	size_t count;
 	const char *peer; /* NULL: none */
 	double *peer_values; /* count of them; sorted in place */
+	double *p10_values; /* NULL: none; the 10th percentile inside each repeat, for people */
 };
 
 /* Is this row asked for?  ROW=name in the environment asks for one alone. */
@@ -26,5 +27,9 @@ bool bench_wants(const char *row);
 double bench_quantile(const double *sorted, size_t count, double q);
 void bench_sort(double *values, size_t count);
 void bench_print(const struct bench_row *row);
+/* The row could not run: `why` is a sentence for people. */
+void bench_skip(const char *bench, const char *row, const char *why);
+/* What machine this is, for people. */
+void bench_machine(void);
 
 #endif

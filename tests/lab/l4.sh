@@ -13,6 +13,7 @@ L4_VIP4=10.99.0.30
 L4_VIP6=fd00:99::30
 L4_PORT=7000
 l4_name=l4t$$
+# shellcheck disable=SC2154 # of testing.sh
 l4_dir=$test_work/l4
 l4_who=$LAB_ROOT/build/tests/lab/tools/who
 l4_pids=()

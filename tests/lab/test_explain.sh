@@ -72,6 +72,19 @@ check "a stranger's would pass" equals \
 check "IPv6 is understood" equals \
 	"$(lab_ctl --json explain --src '[fd00::1]:1' --dst '[fd00::2]:53/udp' | jq -r .verdict)" not_a_vip
 
+# ---- other ways and picks ----
+
+lab_ctl vip add "$LAB_L4_VIP:8001/tcp" --way ipip --endpoint 10.10.0.31:8001 >/dev/null
+undo lab_ctl vip remove "$LAB_L4_VIP:8001/tcp"
+lab_ctl vip add "$LAB_L4_VIP:8001/udp" --way gue --pick least --endpoint 10.10.0.31:8001 >/dev/null
+undo lab_ctl vip remove "$LAB_L4_VIP:8001/udp"
+check "a SYN under maglev would not be stored" equals \
+	"$(lab_ctl --json explain --src 10.1.0.2:40000 --dst "$LAB_L4_VIP:8001/tcp" |
+		jq -r '.verdict + " " + .why + " " + .way + " " + .changes[:20]')" "forwarded ring ipip nothing: a SYN under"
+check "a datagram under least would" equals \
+	"$(lab_ctl --json explain --src 10.1.0.2:40000 --dst "$LAB_L4_VIP:8001/udp" |
+		jq -r '.verdict + " " + .why + " " + .way + " " + .pick + " " + .changes[:10]')" "forwarded least gue least a new flow"
+
 # ---- asking changes nothing ----
 
 lab_ctl --json explain --src 10.1.0.9:50000 --dst "$vip" >/dev/null

@@ -32,38 +32,36 @@ sent_by() { # packets that gateway $1 has forwarded
 	l4_verdict "$1" forwarded
 }
 
-for way in ipip gue l2; do
-	for family in 4 6; do
-		for proto in tcp udp; do
-			vip=$(l4_vip $family)/$proto
-			# shellcheck disable=SC2046 # several words
-			l4_ctl 1 vip add "$vip" --way $way $(l4_endpoints $family) >/dev/null
-			# shellcheck disable=SC2046
-			l4_ctl 2 vip add "$vip" --way $way $(l4_endpoints $family | awk '{ print $3, $4, $1, $2 }') >/dev/null
-			before=$(sent_by 2)
-			pids=()
-			for n in 1 2 3 4 5 6; do
-				l4_hold "hold-$n" $proto $family 20 100
-				pids+=("$l4_hold_pid")
-			done
-			sleep 1
-			l4_by 2
-			sleep 0.6
-			l4_by 1
-			wait "${pids[@]}"
-			for n in 1 2 3 4 5 6; do
-				moved "hold-$n" >>"$l4_dir/moved" 2>&1 || {
-					check "$way, IPv$family, $proto: flow $n keeps its endpoint" moved "hold-$n"
-					break
-				}
-			done
-			check "$way, IPv$family, $proto: flows that change gateways and back keep their endpoint" \
-				between $((before + 12)) "$(sent_by 2)" 1000000000
-			check "and the flows were of both endpoints" equals \
-				"$(cat "$l4_dir"/hold-[1-6] | sort -u | grep -c .)" 2
-			l4_ctl 1 vip remove "$vip" >/dev/null
-			l4_ctl 2 vip remove "$vip" >/dev/null
-		done
+# each way, family and protocol at least twice
+for combination in ipip:4:tcp ipip:6:udp gue:6:tcp gue:4:udp l2:4:tcp l2:6:udp; do
+	IFS=: read -r way family proto <<<"$combination"
+	vip=$(l4_vip $family)/$proto
+	# shellcheck disable=SC2046 # several words
+	l4_ctl 1 vip add "$vip" --way $way $(l4_endpoints $family) >/dev/null
+	# shellcheck disable=SC2046
+	l4_ctl 2 vip add "$vip" --way $way $(l4_endpoints $family | awk '{ print $3, $4, $1, $2 }') >/dev/null
+	before=$(sent_by 2)
+	pids=()
+	for n in 1 2 3 4 5 6; do
+		l4_hold "hold-$n" $proto $family 20 100
+		pids+=("$l4_hold_pid")
 	done
+	sleep 1
+	l4_by 2
+	sleep 0.6
+	l4_by 1
+	wait "${pids[@]}"
+	for n in 1 2 3 4 5 6; do
+		moved "hold-$n" >>"$l4_dir/moved" 2>&1 || {
+			check "$way, IPv$family, $proto: flow $n keeps its endpoint" moved "hold-$n"
+			break
+		}
+	done
+	check "$way, IPv$family, $proto: flows that change gateways and back keep their endpoint" \
+		between $((before + 12)) "$(sent_by 2)" 1000000000
+	cat "$l4_dir"/hold-[1-6] >>"$l4_dir/all"
+	l4_ctl 1 vip remove "$vip" >/dev/null
+	l4_ctl 2 vip remove "$vip" >/dev/null
 done
+check "and the flows were of both endpoints" equals "$(sort -u "$l4_dir/all" | grep -c .)" 2
 test_end

@@ -70,7 +70,7 @@ all_ways
 echo "# next hops followed by the controller"
 l4_controller 1
 paths_resolved() {
-	[ "$(l4_ctl 1 --json show paths | jq '[.[] | select(.state == "RESOLVED")] | length')" = 2 ]
+	[ "$(l4_ctl 1 --json show paths | jq '[.[] | select(.path == "ready")] | length')" = 2 ]
 }
 nexthops_are_used() {
 	local rc
@@ -83,7 +83,11 @@ nexthops_are_used() {
 	return $rc
 }
 check "the controller has worked out both endpoints' paths" nexthops_are_used
-all_ways
+try_way l2 4 4
+try_way ipip 6 6
+try_way ipip 4 6
+try_way gue 4 4
+try_way gue 6 4
 check "no packet was dropped as malformed" equals "$(l4_verdict 1 malformed)" 0
 check "none found no headroom" equals "$(l4_verdict 1 no_headroom)" 0
 test_end

@@ -150,34 +150,53 @@ static struct ring_slot *slots_new(uint32_t size, const struct ring_slot *before
 	return slots;
 }
 
-int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
-	       const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots,
-	       uint32_t *ret_size)
+static int members_check(const struct ring_member *members, size_t count)
 {
-	_cleanup_free_ struct turn *turns = NULL;
-	struct ring_slot *slots;
-	size_t turn_count;
-	uint32_t size;
-	int err;
-
 	if (count > ENDPOINTS_MAX)
 		return -E2BIG;
 	for (size_t i = 0; i < count; i++) {
 		if (members[i].weight > RING_WEIGHT_MAX || members[i].endpoint == ENDPOINT_NONE)
 			return -EINVAL;
 	}
-	err = turns_new(members, count, seed, &turns, &turn_count);
+	return 0;
+}
+
+int ring_build_sized(const struct ring_member *members, size_t count, uint32_t size, uint64_t seed,
+		     const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots)
+{
+	_cleanup_free_ struct turn *turns = NULL;
+	struct ring_slot *slots;
+	size_t turn_count;
+	int err = members_check(members, count);
+
+	if (!err)
+		err = turns_new(members, count, seed, &turns, &turn_count);
 	if (err)
 		return err;
-	size = ring_size_for(turn_count);
 	slots = slots_new(size, before, tick);
 	if (!slots)
 		return -ENOMEM;
 	if (turn_count)
 		rows_fill(turns, turn_count, slots + 1, size);
 	*ret_slots = slots;
-	*ret_size = size;
 	return 0;
+}
+
+int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
+	       const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots,
+	       uint32_t *ret_size)
+{
+	size_t used = 0;
+	uint32_t size;
+	int err;
+
+	for (size_t i = 0; i < count; i++)
+		used += members[i].weight > 0;
+	size = ring_size_for(used);
+	err = ring_build_sized(members, count, size, seed, before, tick, ret_slots);
+	if (!err)
+		*ret_size = size;
+	return err;
 }
 
 bool ring_rows_equal(const struct ring_slot *a, const struct ring_slot *b)

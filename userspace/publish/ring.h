@@ -39,6 +39,10 @@ int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
 	       const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots,
 	       uint32_t *ret_size);
 
+/* The same with `size` rows, a prime, whatever the number of members. */
+int ring_build_sized(const struct ring_member *members, size_t count, uint32_t size, uint64_t seed,
+		     const struct ring_slot *before, uint32_t tick, struct ring_slot **ret_slots);
+
 /* Do both send every flow to the same endpoint?  Then there is nothing to swap. */
 bool ring_rows_equal(const struct ring_slot *a, const struct ring_slot *b);
 

@@ -132,6 +132,7 @@ struct reporter {
 	uint32_t size; /* of a record */
 	unsigned lost; /* what the programs say to have lost */
 	int signal; /* to this process, behind the records; 0: none */
+	bool is_unloading;
 	/* what the capture asked for */
 	struct capture asked;
 	uint64_t asked_at; /* CLOCK_MONOTONIC_COARSE */
@@ -213,6 +214,8 @@ static void *reporter_run(void *ctx)
 		bpf_map_update_elem(capture, &zero, &value, BPF_ANY);
 	}
 	reporter->err = records_write(events, reporter->size);
+	if (reporter->is_unloading)
+		rmdir(programs);
 	if (reporter->signal)
 		kill(getpid(), reporter->signal);
 	return NULL;
@@ -324,6 +327,15 @@ static void a_signal_ends_it_and_what_was_reported_is_shown(void **state)
 	assert_int_equal(run_with(&reporter, "capture"), 0);
 	assert_int_equal(lines_count(), 6);
 	nothing_is_asked_for_now();
+}
+
+static void an_unloaded_gateway_ends_it(void **state)
+{
+	struct reporter reporter = {.size = sizeof(struct event), .is_unloading = true};
+
+	(void)state;
+	assert_int_equal(run_with(&reporter, "capture"), 1);
+	says(messages, "was unloaded; the capture ends");
 }
 
 static void lost_records_are_counted_and_said(void **state)
@@ -469,6 +481,7 @@ int main(void)
 		CASE(a_capture_ends_soon_after_its_reader_died),
 		CASE(what_an_earlier_capture_left_is_thrown_away),
 		CASE(a_signal_ends_it_and_what_was_reported_is_shown),
+		CASE(an_unloaded_gateway_ends_it),
 		CASE(lost_records_are_counted_and_said),
 		CASE(records_of_another_size_are_refused),
 		CASE(a_file_holds_one_interface_and_every_packet),
