@@ -16,6 +16,7 @@
 #include "bpf/stage/encap_skb.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
+#include "bpf/stage/probe_skb.h"
 #include "bpf/stage/rewrite_skb.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
@@ -46,6 +47,21 @@ static __always_inline int verdict_out(struct __sk_buff *skb, const struct packe
 	event_report(skb, p, verdict);
 	verdict_count(p, verdict);
 	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
+}
+
+/* The answer to a probe of ours, for the stack. */
+static __always_inline int local_out(struct __sk_buff *skb, struct packet *p,
+				     const struct contract *c)
+{
+	int stage;
+
+	event_report(skb, p, VERDICT_PROBE_RETURNED);
+	stage = probe_skb(skb, p);
+	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
+	if (stage != STAGE_NEXT)
+		return TC_ACT_SHOT;
+	probe_count_returned(p, c);
+	return TC_PASS;
 }
 
 /* Data begins with the Ethernet header, except behind generic XDP from Linux 6.9
@@ -135,6 +151,8 @@ int tc_ingress(struct __sk_buff *skb)
 	stage = parse_skb(skb, p);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(p, contract_, &flow);
+	if (stage == STAGE_LOCAL)
+		return local_out(skb, p, contract_);
 	if (stage != STAGE_NEXT)
 		return verdict_out(skb, p, stage);
 

@@ -17,9 +17,10 @@
 
 #define ANSWER_BYTES 16384
 
-static struct bpf_tc_hook hook_of(uint32_t ifindex)
+static struct bpf_tc_hook hook_of(uint32_t ifindex, enum clsact_side side)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+		    .attach_point = side == CLSACT_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS);
 
 	return hook;
 }
@@ -36,34 +37,36 @@ uint32_t clsact_handle(const char *instance)
 
 int clsact_qdisc_make(uint32_t ifindex)
 {
-	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_hook hook = hook_of(ifindex, CLSACT_INGRESS);
 
 	return bpf_tc_hook_create(&hook);
 }
 
-static int filter_attach(uint32_t ifindex, uint32_t handle, int program_fd, uint32_t flags)
+static int filter_attach(uint32_t ifindex, enum clsact_side side, uint32_t handle, int program_fd,
+			 uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .handle = handle,
 		    .priority = FILTER_PRIORITY, .flags = flags);
-	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_hook hook = hook_of(ifindex, side);
 
 	return bpf_tc_attach(&hook, &options);
 }
 
-int clsact_filter_put(uint32_t ifindex, uint32_t handle, int program_fd)
+int clsact_filter_put(uint32_t ifindex, enum clsact_side side, uint32_t handle, int program_fd)
 {
-	return filter_attach(ifindex, handle, program_fd, 0);
+	return filter_attach(ifindex, side, handle, program_fd, 0);
 }
 
-int clsact_filter_replace(uint32_t ifindex, uint32_t handle, int program_fd)
+int clsact_filter_replace(uint32_t ifindex, enum clsact_side side, uint32_t handle, int program_fd)
 {
-	return filter_attach(ifindex, handle, program_fd, BPF_TC_F_REPLACE);
+	return filter_attach(ifindex, side, handle, program_fd, BPF_TC_F_REPLACE);
 }
 
-int clsact_filter_find(uint32_t ifindex, uint32_t handle, uint32_t *ret_program_id)
+int clsact_filter_find(uint32_t ifindex, enum clsact_side side, uint32_t handle,
+		       uint32_t *ret_program_id)
 {
 	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle, .priority = FILTER_PRIORITY);
-	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_hook hook = hook_of(ifindex, side);
 	int err = bpf_tc_query(&hook, &options);
 
 	if (!err)
@@ -71,10 +74,10 @@ int clsact_filter_find(uint32_t ifindex, uint32_t handle, uint32_t *ret_program_
 	return err;
 }
 
-int clsact_filter_remove(uint32_t ifindex, uint32_t handle)
+int clsact_filter_remove(uint32_t ifindex, enum clsact_side side, uint32_t handle)
 {
 	LIBBPF_OPTS(bpf_tc_opts, options, .handle = handle, .priority = FILTER_PRIORITY);
-	struct bpf_tc_hook hook = hook_of(ifindex);
+	struct bpf_tc_hook hook = hook_of(ifindex, side);
 
 	return bpf_tc_detach(&hook, &options);
 }
