@@ -58,6 +58,17 @@ void device_driver(const char *name, char *buffer, size_t size)
 	snprintf(buffer, size, "%s", device_ask(name, SIOCETHTOOL, &ifr) ? "?" : info.driver);
 }
 
+int device_mtu(const char *name, uint32_t *ret_mtu)
+{
+	struct ifreq ifr = {0};
+	int err = device_ask(name, SIOCGIFMTU, &ifr);
+
+	if (err)
+		return log_error(err, "%s: cannot ask for its MTU (%s)", name, strerror(-err));
+	*ret_mtu = (uint32_t)ifr.ifr_mtu;
+	return 0;
+}
+
 void device_warn_forwarding(const char *device, const char *family)
 {
 	_cleanup_free_ char *text = NULL;

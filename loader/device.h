@@ -13,6 +13,9 @@ int device_find(const char *name, uint32_t *ret_ifindex);
 /* Name of its driver; "?" if it does not say. */
 void device_driver(const char *name, char *buffer, size_t size);
 
+/* Its MTU in bytes, Ethernet header not counted.  Logs. */
+int device_mtu(const char *name, uint32_t *ret_mtu);
+
 /* Warns if the kernel would not forward what comes in there.  `family`: "ipv4"
  * or "ipv6".  It is the operator's setting, never changed here. */
 void device_warn_forwarding(const char *name, const char *family);

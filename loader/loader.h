@@ -9,9 +9,11 @@
 #define SLUICE_LOADER_LOADER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "loader/objects.h"
+#include "maps/layout/decap.h"
 #include "maps/layout/types.h"
 #include "userspace/base/instance.h"
 
@@ -29,6 +31,15 @@ enum attach_mode {
 	ATTACH_GENERIC, /* generic XDP, only ever on request */
 };
 
+/* What `decap` was asked for. */
+struct decap_options {
+	bool off, status;
+	uint16_t mss; /* 0: from the device's MTU */
+	uint16_t gue_port;
+	size_t vip_count;
+	struct ip_addr vips[DECAP_VIPS_MAX];
+};
+
 struct loader {
 	struct instance instance;
 	bool json;
@@ -40,6 +51,7 @@ struct loader {
 	uint64_t ring_seed;
 	struct objects_settings settings;
 	enum attach_mode mode;
+	struct decap_options decap;
 };
 
 /* `words` are the command's arguments, devices mostly.  0 or a negative errno,
@@ -51,5 +63,7 @@ int loader_detach(const struct loader *loader, int word_count, char **words);
 int loader_upgrade(const struct loader *loader, int word_count, char **words);
 int loader_status(const struct loader *loader, int word_count, char **words);
 int loader_unload(const struct loader *loader, int word_count, char **words);
+/* Has no instance and no part of a gateway: see decap.h. */
+int loader_decap(const struct loader *loader, int word_count, char **words);
 
 #endif

@@ -9,6 +9,7 @@
 #include "loader/loader.h"
 #include "maps/layout/contract.h"
 #include "maps/layout/flow.h"
+#include "maps/layout/path.h"
 #include "maps/layout/probe.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
@@ -19,6 +20,7 @@
 /* Any number; gateways that agree on it agree on picks. */
 #define RING_SEED 0x5eed5eedu
 #define NEIGHBOUR_INTERVAL 16
+#define MSS_LOW 88 /* below, headers are most of every packet */
 
 static const struct command {
 	const char *name;
@@ -26,7 +28,7 @@ static const struct command {
 } commands[] = {
 	{"check", loader_check},   {"load", loader_load},	{"attach", loader_attach},
 	{"detach", loader_detach}, {"upgrade", loader_upgrade}, {"status", loader_status},
-	{"unload", loader_unload},
+	{"unload", loader_unload}, {"decap", loader_decap},
 };
 
 static bool verbose; /* libbpf's callback has no context */
@@ -169,6 +171,56 @@ static int set_mode(void *ctx, const char *value)
 	return log_error(-EINVAL, "--mode %s: wants auto, native, tc, clsact or generic", value);
 }
 
+static int set_vip(void *ctx, const char *value)
+{
+	struct decap_options *decap = &((struct loader *)ctx)->decap;
+	struct ip_addr addr;
+
+	if (address_parse(value, &addr) < 0 || !address_is_unicast(&addr))
+		return log_error(-EINVAL, "--vip %s: not the IPv4 or IPv6 address of a host",
+				 value);
+	if (decap->vip_count == DECAP_VIPS_MAX)
+		return log_error(-E2BIG, "--vip %s: more than %d VIPs", value, DECAP_VIPS_MAX);
+	decap->vips[decap->vip_count++] = addr;
+	return 0;
+}
+
+static int set_mss(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long mss;
+	int err = options_number("mss", value, MSS_LOW, UINT16_MAX, &mss);
+
+	if (!err)
+		loader->decap.mss = (uint16_t)mss;
+	return err;
+}
+
+static int set_gue_port(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long port;
+	int err = options_number("gue-port", value, 1, UINT16_MAX, &port);
+
+	if (!err)
+		loader->decap.gue_port = (uint16_t)port;
+	return err;
+}
+
+static int set_off(void *ctx, const char *value)
+{
+	(void)value;
+	((struct loader *)ctx)->decap.off = true;
+	return 0;
+}
+
+static int set_status(void *ctx, const char *value)
+{
+	(void)value;
+	((struct loader *)ctx)->decap.status = true;
+	return 0;
+}
+
 static const struct option_row rows[] = {
 	{"instance", 'i', "NAME", "which gateway of this host (default main)", set_instance},
 	{"json", 'j', NULL, "status as JSON", set_json},
@@ -185,12 +237,19 @@ static const struct option_row rows[] = {
 	{"client-max", 0, "N", "load: NAT flows that one client may have (default: no cap)",
 	 set_client_max},
 	{"mode", 0, "MODE", "attach: auto (default), native, tc, clsact or generic", set_mode},
+	{"vip", 0, "ADDR", "decap: a VIP whose packets are taken off; once for each", set_vip},
+	{"mss", 0, "N", "decap: what the VIPs offer at most (default: by the device's MTU)",
+	 set_mss},
+	{"gue-port", 0, "PORT", "decap: UDP port of GUE (default 6080)", set_gue_port},
+	{"off", 0, NULL, "decap: takes the programs away again", set_off},
+	{"status", 0, NULL, "decap: shows what is there, and the counters", set_status},
 };
 
 static const struct option_table table = {
 	.program = "sluice-loader",
-	.usage = "[OPTIONS] check [DEV...] | load | attach DEV... | detach DEV... | upgrade | "
-		 "status | unload",
+	.usage =
+		"[OPTIONS] check [DEV...] | load | attach DEV... | detach DEV... | upgrade | "
+		"status | unload | decap DEV --vip ADDR... | decap --off DEV | decap --status [DEV]",
 	.about = "Loads Sluice's kernel programs and attaches them to devices; unload restores the "
 		 "host.",
 	.rows = rows,
@@ -234,6 +293,7 @@ int main(int argc, char **argv)
 		.probe_port_low = PROBE_PORT_LOW,
 		.probe_port_high = PROBE_PORT_HIGH,
 		.ring_seed = RING_SEED,
+		.decap = {.gue_port = GUE_PORT},
 		.settings = {.flow_sets = FLOW_SETS_DEFAULT,
 			     .neighbour_interval = NEIGHBOUR_INTERVAL},
 	};

@@ -84,7 +84,7 @@ static int request_send(struct request *request, struct request *answer)
 	return 0;
 }
 
-static int address_is_local(const struct ip_addr *addr, bool *ret_local)
+int vip_address_is_local(const struct ip_addr *addr, bool *ret_local)
 {
 	bool ipv4 = address_is_ipv4(addr);
 	struct request answer, request = {
@@ -139,7 +139,7 @@ int vip_address_add(const struct ip_addr *addr, bool *ret_added)
 	bool local;
 	int err;
 
-	err = address_is_local(addr, &local);
+	err = vip_address_is_local(addr, &local);
 	if (err)
 		return log_error(err, "%s: cannot ask the kernel for a route to this VIP (%s)",
 				 address_format(addr, text), strerror(-err));

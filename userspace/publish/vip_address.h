@@ -9,6 +9,10 @@
 
 #include "maps/layout/types.h"
 
+/* Is it an address of this host, on whatever device or by an AnyIP route?  Does
+ * not log. */
+int vip_address_is_local(const struct ip_addr *addr, bool *ret_local);
+
 /* Makes sure that the address is local.  *ret_added: it was not and we put it
  * on lo, so it is ours to remove.  Logs what fails. */
 int vip_address_add(const struct ip_addr *addr, bool *ret_added);
