@@ -104,8 +104,8 @@ static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *
 
 /* The answer to a probe of ours, for the stack.  Where TC would not find the mark
  * that it is done, TC does it. */
-static __always_inline int local_out(struct xdp_md *ctx, struct packet *p,
-				     const struct contract *c, bool is_generic)
+static __always_inline int local_out(struct xdp_md *ctx, struct packet *p, const struct contract *c,
+				     bool is_generic)
 {
 	int stage;
 

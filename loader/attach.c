@@ -194,9 +194,9 @@ static int xdp_attach(const struct attaching *at, bool *ret_attached)
 
 static int device_detach(const struct attaching *at, int *count)
 {
-	static const enum hook_kind order[] = {
-		HOOK_NATIVE,	 HOOK_GENERIC, HOOK_TCX_EGRESS, HOOK_CLSACT_EGRESS, HOOK_TCX,
-		HOOK_CLSACT, HOOK_CLSACT_OWN};
+	static const enum hook_kind order[] = {HOOK_NATIVE,	   HOOK_GENERIC, HOOK_TCX_EGRESS,
+					       HOOK_CLSACT_EGRESS, HOOK_TCX,	 HOOK_CLSACT,
+					       HOOK_CLSACT_OWN};
 
 	if (at->ifindex)
 		devices_remove(at->maps, at->ifindex);

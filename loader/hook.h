@@ -61,8 +61,9 @@ bool hook_pin_parse(const char *pin, enum hook_kind *ret_kind, char ret_device[I
 
 /* Attaches and pins.  `ifindex` 0 for HOOK_SK_LOOKUP, which takes this process's
  * namespace.  HOOK_CLSACT finds out itself whether the qdisc is ours;
- * HOOK_CLSACT_EGRESS comes after it and goes with it.  Does not log: -EOPNOTSUPP the driver has no native XDP, -EBUSY or -EEXIST another XDP
- * program is there, -EINVAL for HOOK_TCX: the kernel has none. */
+ * HOOK_CLSACT_EGRESS comes after it and goes with it.  Does not log: -EOPNOTSUPP the driver has no
+ * native XDP, -EBUSY or -EEXIST another XDP program is there, -EINVAL for HOOK_TCX: the kernel has
+ * none. */
 int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *device,
 		uint32_t ifindex, int program_fd);
 /* Puts another program in its place, without a packet between.  Does not log. */

@@ -69,8 +69,7 @@ static int set_snat(void *ctx, const char *value)
 	return 0;
 }
 
-static int ports_parse(const char *option, const char *value, uint32_t *ret_low,
-		       uint32_t *ret_high)
+static int ports_parse(const char *option, const char *value, uint32_t *ret_low, uint32_t *ret_high)
 {
 	unsigned low, high;
 	char end;

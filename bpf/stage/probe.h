@@ -67,8 +67,7 @@ static __always_inline struct probe_port *probe_sent_find(struct packet *p,
 {
 	struct probe_port *port = probe_port_at(c, p->key.src_port);
 
-	if (!port || !port->generation || port->endpoint != endpoint ||
-	    p->key.proto != IPPROTO_TCP)
+	if (!port || !port->generation || port->endpoint != endpoint || p->key.proto != IPPROTO_TCP)
 		return NULL;
 	if (p->key.dst_port != port->port || !address_equal(&p->key.dst, &port->addr) ||
 	    !address_equal(&p->key.src, &port->src) || packet_check(p) != STAGE_NEXT)

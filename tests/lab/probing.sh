@@ -4,6 +4,9 @@
 # and decapsulates.  Source after testing.sh.
 #
 #   gw 10.2.0.1, fd00:2::1 --- host 10.2.0.9, fd00:2::9; the VIPs on the lo of both
+#
+# shellcheck disable=SC2154 # lab_*: of lib.sh
+
 [ "$(id -u)" = 0 ] || skip_all "network namespaces need root"
 lab_init "t$$" || exit 1
 spaces="gw host"

@@ -38,8 +38,9 @@ check "the next one sees it" become "DOWN timeout"
 check "the endpoints are removed" vips_remove
 
 # ---- NAT and UDP ----
+sent=$(verdict probe_sent)
 check "an endpoint reached by NAT is connected to plainly" eval \
-	'vips_add nat && become "UP ok" && equals "$(verdict no_endpoint)" 0'
+	'vips_add nat && become "UP ok" && equals "$(verdict probe_sent)" "$sent"'
 stop own4
 stop own6
 check "and DOWN when it refuses" become "DOWN refused"
@@ -47,7 +48,8 @@ check "the endpoints are removed" vips_remove
 lab_ctl vip add "$vip4:$port/udp" --endpoint 10.2.0.9:$port >/dev/null
 sleep 3
 check "an endpoint of a UDP VIP is not probed" health_is 10.2.0.9:$port "UNKNOWN none"
+egress=$(lab_loader --json status | jq '.programs[] | select(.name == "tc_egress") | .id')
 check "unload" lab_loader unload
 check "leaves nothing at the device" eval \
-	'[ -z "$(lab_in gw bpftool net show dev to-host | grep -E "tc_|xdp_")" ] && [ -z "$(lab_in gw tc qdisc show dev to-host | grep clsact)" ]'
+	'[ -z "$(lab_in gw bpftool net show dev to-host | grep -E "tc_|xdp_")" ] && [ -z "$(bpftool prog show id "$egress" 2>/dev/null)" ]'
 test_end

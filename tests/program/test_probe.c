@@ -318,8 +318,8 @@ static void assert_untouched(const struct bench *bench, const struct frame_spec 
 
 static void what_is_no_probe_leaves_untouched(void **state)
 {
-	static const uint32_t marks[] = {0, ENDPOINT, 1, 0x51c1u << 16 | ENDPOINT, MARK + 1,
-					 0xffffffff};
+	static const uint32_t marks[] = {0,	   ENDPOINT,  1, 0x51c1u << 16 | ENDPOINT,
+					 MARK + 1, 0xffffffff};
 
 	for (EACH_FAMILY(family)) {
 		struct bench *bench = bench_probing(state, family, WAY_IPIP);
