@@ -86,7 +86,7 @@ struct nat_flow {
 	__u32 generation; /* of the endpoint when the flow began */
 	__u32 vip; /* vip id, for statistics */
 	__u32 state; /* enum flow_state */
-	__u32 is_local; /* 1: the answer to a probe of our own, passed to the stack */
+	__u32 pad;
 	__u64 seen_at; /* bpf_ktime_get_coarse_ns of the last packet this way */
 	__u64 packets;
 	__u64 bytes; /* IP total lengths */
