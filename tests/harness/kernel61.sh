@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
 cache=build/kernel61
-limit_s=1000
+limit_s=1150
 memory_mb=1536
 tools="qemu-system-x86_64 busybox depmod modprobe cpio xz"
 command_line=${2:-}
