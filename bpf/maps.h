@@ -17,6 +17,7 @@
 #include "maps/layout/endpoint.h"
 #include "maps/layout/flow.h"
 #include "maps/layout/path.h"
+#include "maps/layout/probe.h"
 #include "maps/layout/ring.h"
 #include "maps/layout/verdict.h"
 #include "maps/layout/vip.h"
@@ -56,6 +57,7 @@ DEFINE_MAP(nat_clients, BPF_MAP_TYPE_LRU_HASH, struct ip_addr, struct nat_client
 	   0);
 DEFINE_MAP(nat_fwd, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX, 0);
 DEFINE_MAP(nat_rev, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX, 0);
+DEFINE_MAPPABLE(probes, struct probe_port, PROBE_PORTS_MAX);
 DEFINE_MAP(devices, BPF_MAP_TYPE_DEVMAP_HASH, __u32, struct bpf_devmap_val, DEVICES_MAX, 0);
 /* 64-bit values let user space read the socket's cookie back. */
 DEFINE_MAP(listeners, BPF_MAP_TYPE_SOCKMAP, __u32, __u64, LISTENERS_MAX, 0);

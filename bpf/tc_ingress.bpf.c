@@ -20,6 +20,7 @@
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/parse_odd.h"
+#include "bpf/stage/probe_skb.h"
 #include "bpf/stage/rewrite_skb.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
@@ -45,6 +46,21 @@ static __always_inline __u32 mark_take(struct __sk_buff *skb)
 	is_ours = mark->ifindex == skb->ifindex;
 	mark->magic = 0;
 	return is_ours ? mark->verdict : VERDICT_TO_TC;
+}
+
+/* The answer to a probe of ours, for the stack. */
+static __always_inline int local_out(struct __sk_buff *skb, struct packet *p,
+				     const struct contract *c)
+{
+	int stage;
+
+	event_report(skb, p, VERDICT_PROBE_RETURNED);
+	stage = probe_skb(skb, p);
+	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
+	if (stage != STAGE_NEXT)
+		return TC_ACT_SHOT;
+	probe_count_returned(p, c);
+	return TC_PASS;
 }
 
 /* Data begins with the Ethernet header, except behind generic XDP from Linux 6.9
@@ -203,6 +219,8 @@ int tc_ingress(struct __sk_buff *skb)
 		stage = edge_steer(skb, p, contract_);
 	if (p->is_fragment)
 		fragment_note(p, stage);
+	if (stage == STAGE_LOCAL)
+		return local_out(skb, p, contract_);
 	if (stage != STAGE_NEXT)
 		return verdict_out(skb, p, stage);
 

@@ -17,6 +17,7 @@
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/parse_odd.h"
+#include "bpf/stage/probe_frame.h"
 #include "bpf/stage/rewrite.h"
 #include "bpf/stage/rewrite_odd.h"
 #include "bpf/stage/route.h"
@@ -122,6 +123,28 @@ static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *
 	return XDP_PASS;
 }
 
+/* The answer to a probe of ours, for the stack.  Where TC would not find the mark
+ * that it is done, TC does it. */
+static __always_inline int local_out(struct xdp_md *ctx, struct packet *p, const struct contract *c,
+				     bool is_generic)
+{
+	int stage;
+
+	if (p->is_dry) {
+		explain_write(ctx, p, NEXTHOP_NONE, VERDICT_PROBE_RETURNED);
+		return XDP_PASS;
+	}
+	if (is_generic || !mark_put(ctx, p->ifindex, VERDICT_PROBE_RETURNED))
+		return XDP_PASS;
+	event_report(ctx, p, VERDICT_PROBE_RETURNED);
+	stage = probe_frame(p, xdp_data(ctx), xdp_end(ctx));
+	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
+	if (stage != STAGE_NEXT)
+		return XDP_DROP;
+	probe_count_returned(p, c);
+	return XDP_PASS;
+}
+
 /* Headers beyond the linear part: some drivers put only a few bytes there. */
 static __always_inline bool headers_are_split(struct xdp_md *ctx, const struct packet *p)
 {
@@ -213,6 +236,8 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 		stage = edge_steer(ctx, p, contract_);
 	if (p->is_fragment)
 		fragment_note(p, stage);
+	if (stage == STAGE_LOCAL)
+		return local_out(ctx, p, contract_, is_generic);
 	if (stage == STAGE_NEXT && is_generic)
 		stage = VERDICT_TO_TC;
 	if (stage != STAGE_NEXT)

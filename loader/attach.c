@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* sluice-loader attach and detach: the programs at devices and namespace.
  *
- * Order at attaching: sk_lookup, then TC, then XDP, then the device joins the
- * map that XDP sends by, so that whatever a program leaves to the next one
+ * Order at attaching: sk_lookup, then TC ingress and egress, then XDP, then the
+ * device joins the map that XDP sends by, so that whatever a program leaves to the next one
  * finds it there; detaching goes the other way round.  Every step that is done
  * already is left alone, so an interrupted attach is completed by repeating it. */
 #include "loader/loader.h"
@@ -108,7 +108,7 @@ static int mode_check(const struct attaching *at)
 	return 0;
 }
 
-static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
+static int tc_ingress_attach(const struct attaching *at, enum hook_kind *ret_kind)
 {
 	bool with_clsact = at->loader->mode == ATTACH_CLSACT;
 	int err = 0;
@@ -127,6 +127,27 @@ static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
 	if (err)
 		return log_error(err, "%s: cannot attach the TC program as %s (%s)", at->device,
 				 hook_text(*ret_kind), strerror(-err));
+	return 0;
+}
+
+static enum hook_kind egress_beside(enum hook_kind ingress)
+{
+	return ingress == HOOK_TCX ? HOOK_TCX_EGRESS : HOOK_CLSACT_EGRESS;
+}
+
+/* *ret_kind: the ingress hook; egress is held the same way. */
+static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
+{
+	enum hook_kind egress;
+	int err = tc_ingress_attach(at, ret_kind);
+
+	if (err)
+		return err;
+	egress = egress_beside(*ret_kind);
+	err = hook_put(at, egress);
+	if (err)
+		return log_error(err, "%s: cannot attach the TC program as %s (%s)", at->device,
+				 hook_text(egress), strerror(-err));
 	return 0;
 }
 
@@ -173,7 +194,8 @@ static int xdp_attach(const struct attaching *at, bool *ret_attached)
 
 static int device_detach(const struct attaching *at, int *count)
 {
-	static const enum hook_kind order[] = {HOOK_NATIVE, HOOK_GENERIC, HOOK_TCX, HOOK_CLSACT,
+	static const enum hook_kind order[] = {HOOK_NATIVE,	   HOOK_GENERIC, HOOK_TCX_EGRESS,
+					       HOOK_CLSACT_EGRESS, HOOK_TCX,	 HOOK_CLSACT,
 					       HOOK_CLSACT_OWN};
 
 	if (at->ifindex)
@@ -207,11 +229,11 @@ static int device_attach(struct attaching *at)
 		return err;
 	was_attached = hook_first(at, HOOK_NATIVE, HOOK_CLSACT_OWN, &tc) == 0;
 	err = namespace_attach(at);
-	if (!err)
-		err = tc_attach(at, &tc);
 	if (err)
 		return err;
-	err = xdp_attach(at, &xdp);
+	err = tc_attach(at, &tc);
+	if (!err)
+		err = xdp_attach(at, &xdp);
 	if (!err && xdp && loader->mode != ATTACH_GENERIC)
 		err = devices_put(at->maps, at->ifindex);
 	if (err) {
@@ -223,11 +245,11 @@ static int device_attach(struct attaching *at)
 		device_warn_forwarding(at->device, "ipv4");
 	if (!address_is_zero(&at->maps->contract.snat6))
 		device_warn_forwarding(at->device, "ipv6");
-	log_info("%s: attached %s%s%s", at->device,
+	log_info("%s: attached %s%s%s and %s", at->device,
 		 !xdp				  ? ""
 		 : loader->mode == ATTACH_GENERIC ? hook_text(HOOK_GENERIC)
 						  : hook_text(HOOK_NATIVE),
-		 xdp ? " and " : "", hook_text(tc));
+		 xdp ? ", " : "", hook_text(egress_beside(tc)), hook_text(tc));
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 #define TCP_BYTES 20
 #define UDP_BYTES 8
 #define GUE_BASE_BYTES 4 /* variant 0; our gateways send variant 1, which has none */
-#define MSS_MIN 88 /* what Linux itself goes down to for a peer (TCP_MIN_SND_MSS is 48) */
+#define MSS_MIN 88 /* Linux takes no smaller one from a peer (TCP_MIN_MSS) */
 
 static void freeifaddrsp(struct ifaddrs **list)
 {

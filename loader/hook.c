@@ -24,6 +24,7 @@
 
 /* Newer than Debian 12's headers; libbpf passes them through. */
 #define BPF_TCX_INGRESS_TYPE ((enum bpf_attach_type)46)
+#define BPF_TCX_EGRESS_TYPE ((enum bpf_attach_type)47)
 #define BPF_F_BEFORE_FLAG (1u << 3)
 
 static const struct {
@@ -56,6 +57,11 @@ const char *hook_text(enum hook_kind kind)
 enum program_id hook_program(enum hook_kind kind)
 {
 	return kinds[kind].program;
+}
+
+static enum clsact_side hook_side(enum hook_kind kind)
+{
+	return kind == HOOK_CLSACT_EGRESS ? CLSACT_EGRESS : CLSACT_INGRESS;
 }
 
 static void characters_replace(char *text, char from, char to)
@@ -115,6 +121,8 @@ static int link_make(enum hook_kind kind, uint32_t ifindex, int program_fd)
 	case HOOK_TCX:
 		options.flags = BPF_F_BEFORE_FLAG; /* first, as XDP is */
 		return bpf_link_create(program_fd, (int)ifindex, BPF_TCX_INGRESS_TYPE, &options);
+	case HOOK_TCX_EGRESS: /* last: what others make of a probe, it sees */
+		return bpf_link_create(program_fd, (int)ifindex, BPF_TCX_EGRESS_TYPE, &options);
 	case HOOK_SK_LOOKUP:
 		netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 		if (netns < 0)
@@ -152,12 +160,32 @@ static int clsact_attach(const struct pin_dirs *dirs, const char *device, uint32
 	return err;
 }
 
+/* On the qdisc that the ingress filter has made or found. */
+static int clsact_egress_attach(const struct pin_dirs *dirs, const char *device, uint32_t ifindex,
+				int program_fd)
+{
+	char path[PIN_PATH_MAX], name[64];
+	int err;
+
+	pin_path(dirs, HOOK_CLSACT_EGRESS, device, path);
+	hook_pin_format(HOOK_CLSACT_EGRESS, device, name, sizeof(name));
+	err = pin_put(program_fd, dirs->links, name);
+	if (err)
+		return err;
+	err = clsact_filter_put(ifindex, CLSACT_EGRESS, clsact_handle(dirs->instance), program_fd);
+	if (err)
+		unlink(path);
+	return err;
+}
+
 int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *device,
 		uint32_t ifindex, int program_fd)
 {
 	_cleanup_close_ int link = -1;
 	char path[PIN_PATH_MAX];
 
+	if (kind == HOOK_CLSACT_EGRESS)
+		return clsact_egress_attach(dirs, device, ifindex, program_fd);
 	if (hook_is_clsact(kind))
 		return clsact_attach(dirs, device, ifindex, program_fd);
 	link = link_make(kind, ifindex, program_fd);
@@ -170,7 +198,7 @@ int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *de
 static int clsact_replace(const struct pin_dirs *dirs, const struct hook *hook, int program_fd)
 {
 	char name[64];
-	int err = clsact_filter_replace(hook->ifindex, CLSACT_INGRESS,
+	int err = clsact_filter_replace(hook->ifindex, hook_side(hook->kind),
 					clsact_handle(dirs->instance), program_fd);
 
 	if (err)
@@ -205,23 +233,36 @@ static void qdisc_remove(const struct hook *hook)
 			    hook->device, strerror(-err), hook->device);
 }
 
-/* Fine if the device, the filter or the qdisc is gone. */
+static int filter_remove(const struct hook *hook, enum clsact_side side, uint32_t handle)
+{
+	uint32_t program;
+	int err;
+
+	if (clsact_filter_find(hook->ifindex, side, handle, &program) != 0)
+		return 0;
+	err = clsact_filter_remove(hook->ifindex, side, handle);
+	if (err)
+		return log_error(err, "%s: cannot remove the clsact filter (%s)", hook->device,
+				 strerror(-err));
+	return 0;
+}
+
+/* Fine if the device, the filter or the qdisc is gone.  Hooks come in any order at an
+ * unload, and a qdisc of ours must not stay for the sake of our own egress filter. */
 static int clsact_detach(const struct pin_dirs *dirs, const struct hook *hook)
 {
-	uint32_t handle = clsact_handle(dirs->instance), program;
+	uint32_t handle = clsact_handle(dirs->instance);
 	int err;
 
 	if (hook->ifindex == 0)
 		return 0;
-	if (clsact_filter_find(hook->ifindex, CLSACT_INGRESS, handle, &program) == 0) {
-		err = clsact_filter_remove(hook->ifindex, CLSACT_INGRESS, handle);
-		if (err)
-			return log_error(err, "%s: cannot remove the clsact filter (%s)",
-					 hook->device, strerror(-err));
-	}
-	if (hook->kind == HOOK_CLSACT_OWN)
+	err = filter_remove(hook, hook_side(hook->kind), handle);
+	if (err || hook->kind != HOOK_CLSACT_OWN)
+		return err;
+	err = filter_remove(hook, CLSACT_EGRESS, handle);
+	if (!err)
 		qdisc_remove(hook);
-	return 0;
+	return err;
 }
 
 int hook_detach(const struct pin_dirs *dirs, const struct hook *hook)
@@ -267,7 +308,7 @@ static int hook_read(const struct pin_dirs *dirs, enum hook_kind kind, const cha
 	if (hook_is_clsact(kind)) {
 		hook.ifindex = if_nametoindex(device);
 		if (hook.ifindex)
-			clsact_filter_find(hook.ifindex, CLSACT_INGRESS,
+			clsact_filter_find(hook.ifindex, hook_side(kind),
 					   clsact_handle(dirs->instance), &hook.program_id);
 	} else {
 		link_read(fd, &hook);

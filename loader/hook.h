@@ -24,6 +24,8 @@ struct pin_dirs;
 	X(HOOK_TCX, "tcx", PROGRAM_TC, "TCX ingress")                                              \
 	X(HOOK_CLSACT, "clsact", PROGRAM_TC, "clsact ingress")                                     \
 	X(HOOK_CLSACT_OWN, "clsact_own", PROGRAM_TC, "clsact ingress, qdisc ours")                 \
+	X(HOOK_TCX_EGRESS, "tcx_egress", PROGRAM_TC_EGRESS, "TCX egress")                          \
+	X(HOOK_CLSACT_EGRESS, "clsact_egress", PROGRAM_TC_EGRESS, "clsact egress")                 \
 	X(HOOK_SK_LOOKUP, "sk_lookup", PROGRAM_SK_LOOKUP, "sk_lookup")
 
 enum hook_kind {
@@ -49,7 +51,7 @@ const char *hook_text(enum hook_kind kind);
 enum program_id hook_program(enum hook_kind kind);
 static inline bool hook_is_clsact(enum hook_kind kind)
 {
-	return kind == HOOK_CLSACT || kind == HOOK_CLSACT_OWN;
+	return kind == HOOK_CLSACT || kind == HOOK_CLSACT_OWN || kind == HOOK_CLSACT_EGRESS;
 }
 
 /* DEV-HOOK for the pin. */
@@ -58,9 +60,10 @@ void hook_pin_format(enum hook_kind kind, const char *device, char *buffer, int 
 bool hook_pin_parse(const char *pin, enum hook_kind *ret_kind, char ret_device[IF_NAMESIZE]);
 
 /* Attaches and pins.  `ifindex` 0 for HOOK_SK_LOOKUP, which takes this process's
- * namespace.  HOOK_CLSACT finds out itself whether the qdisc is ours.  Does not
- * log: -EOPNOTSUPP the driver has no native XDP, -EBUSY or -EEXIST another XDP
- * program is there, -EINVAL for HOOK_TCX: the kernel has none. */
+ * namespace.  HOOK_CLSACT finds out itself whether the qdisc is ours;
+ * HOOK_CLSACT_EGRESS comes after it and goes with it.  Does not log: -EOPNOTSUPP the driver has no
+ * native XDP, -EBUSY or -EEXIST another XDP program is there, -EINVAL for HOOK_TCX: the kernel has
+ * none. */
 int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *device,
 		uint32_t ifindex, int program_fd);
 /* Puts another program in its place, without a packet between.  Does not log. */

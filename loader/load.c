@@ -22,11 +22,8 @@
 #include "userspace/base/file.h"
 #include "userspace/base/log.h"
 
-/* Health probes that take the data path: marks and source ports of theirs, above
- * NAT's default ports. */
+/* Of health probes that take the data path; marks of others mostly are lower bits. */
 #define PROBE_MARK 0x51c00000u
-#define PROBE_PORT_LOW 65001
-#define PROBE_PORT_HIGH 65400
 
 static int contract_fill(const struct loader *loader, struct contract *ret_contract)
 {
@@ -47,8 +44,8 @@ static int contract_fill(const struct loader *loader, struct contract *ret_contr
 		.encap4 = loader->encap4,
 		.encap6 = loader->encap6,
 		.probe_mark = PROBE_MARK,
-		.probe_port_low = PROBE_PORT_LOW,
-		.probe_port_high = PROBE_PORT_HIGH,
+		.probe_port_low = loader->probe_port_low,
+		.probe_port_high = loader->probe_port_high,
 		.snat_port_low = loader->snat_port_low,
 		.snat_port_high = loader->snat_port_high,
 		.snat4 = loader->snat4,
@@ -127,6 +124,18 @@ static int loaded_refuse(const struct loader *loader, const struct pin_dirs *dir
 			 dirs->live);
 }
 
+static int ports_check(const struct loader *loader)
+{
+	if (loader->snat_port_low > loader->probe_port_high ||
+	    loader->probe_port_low > loader->snat_port_high)
+		return 0;
+	return log_error(-EINVAL,
+			 "--snat-ports %u-%u: overlaps the ports of health probes, %u-%u; move "
+			 "one of them (--probe-ports)",
+			 loader->snat_port_low, loader->snat_port_high, loader->probe_port_low,
+			 loader->probe_port_high);
+}
+
 /* NAT's answers are told from the host's own by the port alone. */
 static void ports_warn(const struct loader *loader)
 {
@@ -175,7 +184,9 @@ int loader_load(const struct loader *loader, int word_count, char **words)
 				 "load: takes no argument, not '%s'; devices are for attach",
 				 words[0]);
 	pin_dirs_init(&dirs, &loader->instance);
-	err = pin_root_make();
+	err = ports_check(loader);
+	if (!err)
+		err = pin_root_make();
 	if (!err)
 		err = pin_lock(&loader->instance, &lock);
 	if (err)

@@ -17,6 +17,12 @@
 #include "maps/layout/types.h"
 #include "userspace/base/instance.h"
 
+/* Defaults: above Linux's own ephemeral ports, 32768 to 60999. */
+#define SNAT_PORT_LOW 61000
+#define SNAT_PORT_HIGH 65000
+#define PROBE_PORT_LOW 65001
+#define PROBE_PORT_HIGH 65400
+
 enum attach_mode {
 	ATTACH_AUTO, /* native XDP, and where the driver has none, TC alone */
 	ATTACH_NATIVE, /* native XDP or an error */
@@ -40,6 +46,7 @@ struct loader {
 	struct ip_addr snat4, snat6; /* all zero: none */
 	struct ip_addr encap4, encap6; /* outer source of encapsulated packets; all zero: none */
 	uint32_t snat_port_low, snat_port_high;
+	uint32_t probe_port_low, probe_port_high; /* source ports of probes on the data path */
 	uint32_t nat_client_max; /* NAT flows a client may have, 0: no cap */
 	uint64_t ring_seed;
 	struct objects_settings settings;

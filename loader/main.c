@@ -10,14 +10,13 @@
 #include "maps/layout/contract.h"
 #include "maps/layout/flow.h"
 #include "maps/layout/path.h"
+#include "maps/layout/probe.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 #include "userspace/base/options.h"
 
 #define WORDS_MAX (DEVICES_MAX + 1) /* the command and its devices */
-#define SNAT_PORT_LOW 61000 /* above Linux's own ephemeral ports, 32768 to 60999 */
-#define SNAT_PORT_HIGH 65000
 /* Any number; gateways that agree on it agree on picks. */
 #define RING_SEED 0x5eed5eedu
 #define NEIGHBOUR_INTERVAL 16
@@ -70,18 +69,40 @@ static int set_snat(void *ctx, const char *value)
 	return 0;
 }
 
-static int set_snat_ports(void *ctx, const char *value)
+static int ports_parse(const char *option, const char *value, uint32_t *ret_low, uint32_t *ret_high)
 {
-	struct loader *loader = ctx;
 	unsigned low, high;
 	char end;
 
 	if (sscanf(value, "%u-%u%c", &low, &high, &end) != 2 || low < 1024 || high > 65535 ||
 	    low > high)
-		return log_error(-EINVAL, "--snat-ports %s: wants LOW-HIGH within 1024-65535",
+		return log_error(-EINVAL, "--%s %s: wants LOW-HIGH within 1024-65535", option,
 				 value);
-	loader->snat_port_low = low;
-	loader->snat_port_high = high;
+	*ret_low = low;
+	*ret_high = high;
+	return 0;
+}
+
+static int set_snat_ports(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+
+	return ports_parse("snat-ports", value, &loader->snat_port_low, &loader->snat_port_high);
+}
+
+static int set_probe_ports(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	uint32_t low, high;
+	int err = ports_parse("probe-ports", value, &low, &high);
+
+	if (!err && high - low >= PROBE_PORTS_MAX)
+		err = log_error(-EINVAL, "--probe-ports %s: are more than %d ports", value,
+				PROBE_PORTS_MAX);
+	if (err)
+		return err;
+	loader->probe_port_low = low;
+	loader->probe_port_high = high;
 	return 0;
 }
 
@@ -205,6 +226,9 @@ static const struct option_row rows[] = {
 	{"verbose", 'v', NULL, "also what libbpf and the verifier say", set_verbose},
 	{"snat", 0, "ADDR", "load: source address of NAT, one a family", set_snat},
 	{"snat-ports", 0, "LOW-HIGH", "load: NAT's ports (default 61000-65000)", set_snat_ports},
+	{"probe-ports", 0, "LOW-HIGH",
+	 "load: source ports of health probes on the data path (default 65001-65400)",
+	 set_probe_ports},
 	{"ring-seed", 0, "N", "load: seed of picks, the same on all gateways", set_ring_seed},
 	{"encap", 0, "ADDR", "load: source address of IPIP and GUE, one a family", set_encap},
 	{"flows", 0, "N", "load: room for so many encapsulated flows (default a million, 8 MiB)",
@@ -265,6 +289,8 @@ int main(int argc, char **argv)
 	struct loader loader = {
 		.snat_port_low = SNAT_PORT_LOW,
 		.snat_port_high = SNAT_PORT_HIGH,
+		.probe_port_low = PROBE_PORT_LOW,
+		.probe_port_high = PROBE_PORT_HIGH,
 		.ring_seed = RING_SEED,
 		.decap = {.gue_port = GUE_PORT},
 		.settings = {.flow_sets = FLOW_SETS_DEFAULT,

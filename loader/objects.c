@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Loading: three objects, one set of maps.
+/* Loading: four objects, one set of maps.
  *
  * Every object defines every map.  The first to be loaded makes them, the others
  * are given the same descriptors before they load; for an upgrade all of them
@@ -16,6 +16,7 @@
 
 #include "maps/layout/ring.h" /* a type that the skeletons name */
 #include "bpf/sk_lookup.skel.h"
+#include "bpf/tc_egress.skel.h"
 #include "bpf/tc_ingress.skel.h"
 #include "bpf/xdp_ingress.skel.h"
 #include "loader/pin.h"
@@ -25,6 +26,7 @@
 struct objects_handle {
 	struct xdp_ingress *xdp;
 	struct tc_ingress *tc;
+	struct tc_egress *egress;
 	struct sk_lookup *sk;
 };
 
@@ -74,6 +76,14 @@ static int object_load(struct bpf_object *object, const char *what)
 			 what, strerror(-err));
 }
 
+/* Over the maps of an object that is loaded. */
+static int object_load_beside(struct bpf_object *object, const int *map_fds, const char *what)
+{
+	int err = maps_reuse(object, map_fds);
+
+	return err ? err : object_load(object, what);
+}
+
 static void maps_take(struct bpf_object *object, int *ret_fds)
 {
 	for (int id = 0; id < MAP_ID_COUNT; id++)
@@ -84,8 +94,9 @@ static int objects_open(struct objects_handle *handle, const struct objects_sett
 {
 	handle->xdp = xdp_ingress__open();
 	handle->tc = tc_ingress__open();
+	handle->egress = tc_egress__open();
 	handle->sk = sk_lookup__open();
-	if (!handle->xdp || !handle->tc || !handle->sk)
+	if (!handle->xdp || !handle->tc || !handle->egress || !handle->sk)
 		return log_error(-errno, "built-in programs: cannot be read (%s)", strerror(errno));
 	handle->xdp->rodata->neighbour_interval = settings->neighbour_interval;
 	handle->xdp->rodata->cpu_count = (uint32_t)libbpf_num_possible_cpus();
@@ -98,6 +109,7 @@ static void programs_take(const struct objects_handle *handle, int *ret_fds)
 	ret_fds[PROGRAM_XDP] = bpf_program__fd(handle->xdp->progs.xdp_ingress);
 	ret_fds[PROGRAM_XDP_GENERIC] = bpf_program__fd(handle->xdp->progs.xdp_generic);
 	ret_fds[PROGRAM_TC] = bpf_program__fd(handle->tc->progs.tc_ingress);
+	ret_fds[PROGRAM_TC_EGRESS] = bpf_program__fd(handle->egress->progs.tc_egress);
 	ret_fds[PROGRAM_SK_LOOKUP] = bpf_program__fd(handle->sk->progs.sk_assign);
 }
 
@@ -120,13 +132,11 @@ int objects_load(const int *map_fds, const struct objects_settings *settings,
 	if (err)
 		goto fail;
 	maps_take(objects.handle->xdp->obj, objects.map_fds);
-	err = maps_reuse(objects.handle->tc->obj, objects.map_fds);
+	err = object_load_beside(objects.handle->tc->obj, objects.map_fds, "tc_ingress");
 	if (!err)
-		err = object_load(objects.handle->tc->obj, "tc_ingress");
+		err = object_load_beside(objects.handle->egress->obj, objects.map_fds, "tc_egress");
 	if (!err)
-		err = maps_reuse(objects.handle->sk->obj, objects.map_fds);
-	if (!err)
-		err = object_load(objects.handle->sk->obj, "sk_lookup");
+		err = object_load_beside(objects.handle->sk->obj, objects.map_fds, "sk_lookup");
 	if (err)
 		goto fail;
 	programs_take(objects.handle, objects.program_fds);
@@ -143,6 +153,7 @@ void objects_unload(struct objects *objects)
 		return;
 	xdp_ingress__destroy(objects->handle->xdp);
 	tc_ingress__destroy(objects->handle->tc);
+	tc_egress__destroy(objects->handle->egress);
 	sk_lookup__destroy(objects->handle->sk);
 	free(objects->handle);
 	objects->handle = NULL;

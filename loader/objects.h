@@ -15,6 +15,7 @@ struct pin_dirs;
 	X(PROGRAM_XDP, "xdp_ingress")                                                              \
 	X(PROGRAM_XDP_GENERIC, "xdp_generic")                                                      \
 	X(PROGRAM_TC, "tc_ingress")                                                                \
+	X(PROGRAM_TC_EGRESS, "tc_egress")                                                          \
 	X(PROGRAM_SK_LOOKUP, "sk_assign")
 
 enum program_id {

@@ -73,7 +73,7 @@ static json_object *status_collect(const struct loader *loader, const struct map
 	const struct contract *contract = &maps->contract;
 	struct status status = {.hooks = json_object_new_array()};
 	json_object *root = json_object_new_object(), *programs = json_object_new_array();
-	json_object *snat = json_object_new_object();
+	json_object *snat = json_object_new_object(), *probes = json_object_new_object();
 	struct hook hook;
 
 	pin_dirs_init(&status.dirs, &loader->instance);
@@ -91,6 +91,11 @@ static json_object *status_collect(const struct loader *loader, const struct map
 	json_object_object_add(snat, "port_low", json_object_new_int64(contract->snat_port_low));
 	json_object_object_add(snat, "port_high", json_object_new_int64(contract->snat_port_high));
 	json_object_object_add(root, "snat", snat);
+	json_object_object_add(probes, "mark", json_object_new_int64(contract->probe_mark));
+	json_object_object_add(probes, "port_low", json_object_new_int64(contract->probe_port_low));
+	json_object_object_add(probes, "port_high",
+			       json_object_new_int64(contract->probe_port_high));
+	json_object_object_add(root, "probes", probes);
 	for (int id = 0; id < PROGRAM_COUNT; id++)
 		json_object_array_add(programs, program_describe(&status.dirs, id));
 	json_object_object_add(root, "programs", programs);

@@ -273,7 +273,7 @@ static __always_inline int icmp_to_client(struct packet *p, struct quote *q)
 
 	quote_reverse(q, &q->outer);
 	flow = bpf_map_lookup_elem(&nat_rev, &q->outer);
-	if (!flow || flow->is_local || !address_equal(&q->key.src, &p->key.dst))
+	if (!flow || !address_equal(&q->key.src, &p->key.dst))
 		return VERDICT_NOT_A_VIP;
 	p->is_answer = true;
 	p->way = WAY_NAT;

@@ -3,8 +3,9 @@
  * (contract.nat_client_max): one client cannot take all ports to an endpoint.
  *
  * A flow counts from its first packet until it closes, moves or gives up its
- * port.  One that the LRU pushed out is not counted down here; the controller,
- * which counts live flows anyway, puts such counts right.
+ * port.  One that the LRU of nat_fwd pushed out is not counted down, so a count may
+ * be too high where that table is full; it is forgotten with its client, which
+ * this table's own LRU pushes out.
  */
 #ifndef SLUICE_BPF_STAGE_NAT_CLIENT_H
 #define SLUICE_BPF_STAGE_NAT_CLIENT_H

@@ -79,9 +79,9 @@ static __always_inline void route_take(const struct bpf_fib_lookup *fib, struct 
 }
 
 /* mtu_bytes: checked against the route's MTU; 0: against the skb itself (TC,
- * where a merged packet is larger than any link's MTU). */
-static __noinline int route_find(void *ctx, const struct packet *p, __u16 mtu_bytes,
-				 struct route *ret_route)
+ * where a merged packet is larger than any link's MTU).  Unused at TC egress. */
+static __noinline __attribute__((unused)) int route_find(void *ctx, const struct packet *p,
+							 __u16 mtu_bytes, struct route *ret_route)
 {
 	bool is_nat = p->way == WAY_NAT;
 	struct bpf_fib_lookup fib = {

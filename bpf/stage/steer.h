@@ -10,6 +10,7 @@
 #include "bpf/stage/nat_flow.h"
 #include "bpf/stage/packet.h"
 #include "bpf/stage/pick.h"
+#include "bpf/stage/probe.h"
 #include "bpf/stage/quic.h"
 #include "bpf/stage/state.h"
 #include "bpf/stage/vip.h"
@@ -23,16 +24,13 @@ static __always_inline const struct ip_addr *snat_address(const struct packet *p
 	return p->is_ipv6 ? &c->snat6 : &c->snat4;
 }
 
-/* Sent to a NAT address and port of ours, or to a probe's.  Cheap, so that
- * strangers do not pay for a lookup in nat_rev. */
+/* Sent to a NAT address and port of ours.  Cheap, so that strangers do not pay for
+ * a lookup in nat_rev. */
 static __always_inline bool packet_may_be_answer(const struct packet *p, const struct contract *c)
 {
 	__u16 port = bpf_ntohs(p->key.dst_port);
 
-	if (port < c->snat_port_low)
-		return false;
-	return (port <= c->snat_port_high ||
-		(port >= c->probe_port_low && port <= c->probe_port_high)) &&
+	return port >= c->snat_port_low && port <= c->snat_port_high &&
 	       address_equal(&p->key.dst, snat_address(p, c));
 }
 
@@ -162,7 +160,8 @@ static __always_inline int steer_flow(struct packet *p, const struct contract *c
 }
 
 /* STAGE_NEXT: p->way is how, p->to is where the packet goes (a new NAT flow's port
- * is still 0).  *ret_flow: its entry in nat_fwd or nat_rev, NULL: none. */
+ * is still 0).  *ret_flow: its entry in nat_fwd or nat_rev, NULL: none.  STAGE_LOCAL:
+ * the answer to a health probe, to be rewritten to p->to and passed. */
 static __always_inline int steer_packet(struct frame_ctx *ctx, struct packet *p,
 					const struct contract *c, struct nat_flow **ret_flow)
 {
@@ -172,6 +171,8 @@ static __always_inline int steer_packet(struct frame_ctx *ctx, struct packet *p,
 
 	*ret_flow = NULL;
 	p->client_max = c->nat_client_max;
+	if (probe_is_answer(p, c))
+		return STAGE_LOCAL;
 	if (packet_may_be_answer(p, c)) {
 		p->is_answer = true;
 		p->now = bpf_ktime_get_coarse_ns();

@@ -19,6 +19,7 @@
 #include "maps/layout/flow.h"
 #include "maps/layout/maps.h"
 #include "maps/layout/path.h"
+#include "maps/layout/probe.h"
 #include "maps/layout/ring.h"
 #include "maps/layout/types.h"
 #include "maps/layout/verdict.h"
@@ -29,7 +30,7 @@ struct instance;
 enum maps_role {
 	MAPS_READ, /* every mapping read-only */
 	MAPS_CONTROLLER, /* may write endpoints, clusters, pools, health, load, vips, rings, cids,
-			  * paths, nexthops, live, flows */
+			  * paths, nexthops, live, flows, probes */
 	MAPS_WORKER, /* may write inflight and listeners */
 	MAPS_OPERATOR, /* may write admin, capture; vips, pools, endpoints, rings, cids of the
 			* operator's; flows */
@@ -54,6 +55,7 @@ struct maps {
 	struct live *live; /* ENDPOINTS_MAX */
 	struct opens *opens; /* ENDPOINTS_MAX */
 	struct flow_set *flows; /* contract.flow_sets */
+	struct probe_port *probes; /* PROBE_PORTS_MAX */
 	struct ring_btf { /* describes the inner arrays of rings; fd -1: may not write them */
 		int fd;
 		uint32_t key_type, value_type;

@@ -55,8 +55,8 @@ struct contract {
 	__u32 nat_client_max; /* NAT flows a client address may have, 0: no cap */
 	__u32 probe_mark; /* SO_MARK of health probes: upper 16 bits; the lower are the
 			   * endpoint's id.  0: probes do not take the data path */
-	__u32 probe_port_low; /* source ports of such probes, not among the NAT ports */
-	__u32 probe_port_high;
+	__u32 probe_port_low; /* source ports of such probes, not among the NAT ports: low ... */
+	__u32 probe_port_high; /* ... to high, inclusive, at most PROBE_PORTS_MAX (probe.h) */
 	__u64 hash_secret; /* secret of this boot: table hashes, never ring hashes */
 	__u64 ring_seed; /* shared by all gateways: ring hashes */
 };

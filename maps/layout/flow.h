@@ -86,7 +86,7 @@ struct nat_flow {
 	__u32 generation; /* of the endpoint when the flow began */
 	__u32 vip; /* vip id, for statistics */
 	__u32 state; /* enum flow_state */
-	__u32 is_local; /* 1: the answer to a probe of our own, passed to the stack */
+	__u32 pad;
 	__u64 seen_at; /* bpf_ktime_get_coarse_ns of the last packet this way */
 	__u64 packets;
 	__u64 bytes; /* IP total lengths */
@@ -95,8 +95,9 @@ _Static_assert(sizeof(struct nat_flow) == 80, "nat_flow is a wire format");
 
 /* Map `nat_clients`: LRU hash, NAT_CLIENTS_MAX, struct ip_addr -> struct
  * nat_client.  Flows that a client has opened through NAT, for the cap
- * contract.nat_client_max; counted down when a flow's entries are reused or
- * closed, so it may be too high, never too low. */
+ * contract.nat_client_max; counted down when a flow closes or its port is reused.
+ * One that the LRU of nat_fwd pushed out is not: where that table is full a count
+ * may be too high. */
 struct nat_client {
 	__u32 flows;
 	__u32 pad;

@@ -26,6 +26,7 @@
 	X(MAP_FLOWS, "flows")                                                                      \
 	X(MAP_FRAGMENTS, "fragments")                                                              \
 	X(MAP_NAT_CLIENTS, "nat_clients")                                                          \
+	X(MAP_PROBES, "probes")                                                                    \
 	X(MAP_NAT_FWD, "nat_fwd")                                                                  \
 	X(MAP_NAT_REV, "nat_rev")                                                                  \
 	X(MAP_DEVICES, "devices")                                                                  \

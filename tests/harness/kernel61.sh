@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
 cache=build/kernel61
-limit_s=1000
+limit_s=1150
 memory_mb=1536
 tools="qemu-system-x86_64 busybox depmod modprobe cpio xz"
 command_line=${2:-}
@@ -110,7 +110,7 @@ guest_script() {
 		./sluice-loader check d0 | sed 's/^/# /'
 		./sluice-loader load --snat 10.0.0.1
 		result $? "sluice-loader load on $(uname -r)"
-		for program in xdp_ingress xdp_generic tc_ingress sk_assign; do
+		for program in xdp_ingress xdp_generic tc_ingress tc_egress sk_assign; do
 			./sluice-loader --json status | jq -e --arg p $program \
 				'.programs[] | select(.name == $p) | .id > 0' >/dev/null
 			result $? "$program loads"
@@ -118,7 +118,7 @@ guest_script() {
 		./sluice-loader attach d0
 		result $? "attach"
 		hooks=$(./sluice-loader --json status | jq -r '[.hooks[].hook] | sort | join(" ")')
-		[ "$hooks" = "clsact_own native sk_lookup" ]
+		[ "$hooks" = "clsact_egress clsact_own native sk_lookup" ]
 		result $? "attached: $hooks"
 		./sluice-loader attach d1 --mode generic
 		result $? "attach --mode generic"

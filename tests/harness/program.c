@@ -97,6 +97,8 @@ static void bench_init(struct bench *bench)
 	pin_dirs_init(&bench->dirs, &loader->instance);
 	loader->snat_port_low = BENCH_SNAT_LOW;
 	loader->snat_port_high = BENCH_SNAT_HIGH;
+	loader->probe_port_low = PROBE_PORT_LOW;
+	loader->probe_port_high = PROBE_PORT_HIGH;
 	loader->ring_seed = 1;
 	loader->settings.flow_sets = 1024;
 	address_parse("10.2.0.1", &loader->snat4);

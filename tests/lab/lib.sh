@@ -371,7 +371,7 @@ lab_kill_all() {
 	for pid in $(lab_ns_pids); do
 		kill -KILL "$pid" 2>/dev/null
 	done
-	for tries in 1 2 3 4 5 6 7 8 9 10; do
+	for ((tries = 0; tries < 50; tries++)); do
 		[ -n "$(lab_ns_pids)" ] || return 0
 		sleep 0.1
 	done

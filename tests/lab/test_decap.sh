@@ -115,8 +115,7 @@ serves() {
 }
 # mss VIP: of a connection to it, as the client's kernel goes by it
 mss() {
-	lab_in client bash -c "exec 5<>/dev/tcp/$1/$port && ss -Htin dst [$1]" |
-		grep -oE '\bmss:[0-9]+' | cut -d: -f2
+	lab_in client "$echo_tool" mss "$1" $port
 }
 
 # ---- what the host has ----
@@ -189,6 +188,7 @@ check "the router encapsulates" encap ipip 4
 check "without decap nobody answers" equals "$(served_by $vip4 1)" ""
 check "decap asks for VIPs" eval '! loader decap eth0 2>"$test_work/err" && grep -q -- "--vip ADDR" "$test_work/err"'
 check "decap" eval 'decap 2>"$test_work/said"'
+kind_of_hook=$(hook)
 check "it warns of nothing on a host that is set up" eval '[ "$(grep -c . "$test_work/said")" = 1 ]'
 for outer in 4 6; do
 	for kind in ipip gue1 gue0; do
@@ -229,9 +229,11 @@ check "--off" loader decap --off eth0
 state >"$test_work/after"
 check "it leaves the host as it was" diff "$test_work/before" "$test_work/after"
 check "and nobody answers" equals "$(served_by $vip4 1)" ""
-check "clsact does it as well" eval 'decap --mode clsact 2>/dev/null && equals "$(hook)" "clsact clsact" && serves'
-check "also under traffic" runs_again_under_traffic
-check "a second --off" loader decap --off eth0
-state >"$test_work/after"
-check "it leaves the host as it was, qdisc and all" diff "$test_work/before" "$test_work/after"
+if [ "$kind_of_hook" != "clsact clsact" ]; then # before Linux 6.6 that is what has run so far
+	check "clsact does it as well" eval 'decap --mode clsact 2>/dev/null && equals "$(hook)" "clsact clsact" && serves'
+	check "also under traffic" runs_again_under_traffic
+	check "a second --off" loader decap --off eth0
+	state >"$test_work/after"
+	check "it leaves the host as it was, qdisc and all" diff "$test_work/before" "$test_work/after"
+fi
 test_end

@@ -9,7 +9,7 @@ lab_begin
 error() {
 	local status=$1 got
 	shift
-	got=$(lab_in client curl -s -m 10 -w '\n%{http_code}' "$@")
+	got=$(lab_in client curl -s -m 30 -w '\n%{http_code}' "$@")
 	echo "$got" | tail -c 600
 	[ "${got##*$'\n'}" = "$status" ] &&
 		jq -e '.error | .message and .type and has("code")' <<<"${got%$'\n'*}" >/dev/null
@@ -24,9 +24,9 @@ head -c 17000000 /dev/zero | tr '\0' a | sed 's/^/{"model": "gemma-3-27b-it", "p
 check "a body of 17 MB is 413" error 413 "$url" -H "$json" -H 'Expect:' --data-binary @"$test_work/large"
 head -c 15000000 /dev/zero | tr '\0' a | sed 's/^/{"model": "gemma-3-27b-it", "prompt": "/; s/$/"}/' >"$test_work/large"
 check "one of 15 MB reaches a server (which finds it too long)" eval \
-	'lab_in client curl -s -m 20 "http://$LAB_VIP/v1/completions" -H "$json" -H "Expect:" \
+	'lab_in client curl -s -m 30 "http://$LAB_VIP/v1/completions" -H "$json" -H "Expect:" \
 		--data-binary @"$test_work/large" | grep -q "maximum context length"'
 check "the server's own errors are passed on" eval \
-	'lab_in client curl -s "$url" -H "$json" -d "{\"model\": \"gemma-3-27b-it\"}" | grep -q "Field required"'
+	'lab_in client curl -s -m 30 "$url" -H "$json" -d "{\"model\": \"gemma-3-27b-it\"}" | grep -q "Field required"'
 check "the gateway still answers" chat_is_good gemma-3-27b-it
 test_end

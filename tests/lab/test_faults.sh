@@ -17,7 +17,7 @@ fault_all cluster-a/gemma '{"refuse": true}'
 check "refused connections are retried: ten of ten answered" eval \
 	'[ "$(chats 10 gemma-3-27b-it | grep -c "^200 cluster-b/")" = 10 ]'
 reset_faults
-check "all well again" lab_wait_ready 10
+check "all well again" lab_wait_ready 30
 
 fault_all cluster-a/llama '{"error": 503}'
 check "servers that say 503 are passed over: ten of ten answered" eval \
@@ -25,7 +25,7 @@ check "servers that say 503 are passed over: ten of ten answered" eval \
 reset_faults
 
 fault_all gemma '{"cut_after": 3}'
-lab_in client curl -sN -m 10 "http://$LAB_VIP/v1/completions" -H 'content-type: application/json' \
+lab_in client curl -sN -m 30 "http://$LAB_VIP/v1/completions" -H 'content-type: application/json' \
 	-d '{"model": "gemma-3-27b-it", "prompt": "a", "max_tokens": 20, "ignore_eos": true, "stream": true}' \
 	>"$test_work/stream"
 status=$?
@@ -40,9 +40,9 @@ check "with broken metrics requests are answered" eval '[ "$(chats 5 gemma-3-27b
 reset_faults
 
 fault_all cluster-a/gemma '{"healthy": false}'
-check "unhealthy pods are seen to be DOWN" wait_for 6 eval \
+check "unhealthy pods are seen to be DOWN" wait_for 20 eval \
 	'equals "$(ctl_json "[.[] | select(.cluster == \"cluster-a\" and .health == \"DOWN\")] | length" show endpoints)" 4'
 check "and get no request" eval '! chats 6 gemma-3-27b-it | grep -q cluster-a/'
 reset_faults
-check "all well again" lab_wait_ready 10
+check "all well again" lab_wait_ready 30
 test_end

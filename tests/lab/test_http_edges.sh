@@ -7,13 +7,13 @@
 lab_begin
 
 # raw FORMAT: the bytes printf makes of it go to the VIP; prints what comes back until the gateway
-# closes, or nothing has come for a second
+# closes, or nothing has come for three seconds
 raw() {
 	# shellcheck disable=SC2016
-	lab_in client timeout 10 bash -c '
+	lab_in client timeout 20 bash -c '
 		exec 3<>"/dev/tcp/$1/80"
 		printf "$2" >&3
-		while IFS= read -r -t 1 line <&3; do
+		while IFS= read -r -t 3 line <&3; do
 			printf "%s\n" "${line%$'"'\r'"'}"
 		done
 		printf "%s\n" "$line"' - "$LAB_VIP" "$1"
@@ -75,6 +75,6 @@ check "an HTTP/1.0 request is served, then closed" answered 1 \
 check "what a client says of the model in a header is not believed" answered 1 \
 	"${post}X-Gateway-Model-Name: llama-3-8b-instruct\r\nContent-Length: ${#body}\r\n\r\n$body"
 check "the model in the access log is that of the body" \
-	wait_for 3 logged_model gemma-3-27b-it
+	wait_for 10 logged_model gemma-3-27b-it
 check "the gateway still answers" chat_is_good gemma-3-27b-it
 test_end

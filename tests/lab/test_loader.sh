@@ -88,9 +88,17 @@ state() {
 		lab_in gw ip -d -o link show dev "$dev" | grep -o 'prog/xdp.*'
 		lab_in gw tc qdisc show dev "$dev" | grep -v noqueue
 		lab_in gw tc filter show dev "$dev" ingress
+		lab_in gw tc filter show dev "$dev" egress
 	done
 	find /sys/fs/bpf/sluice -path "*/$lab_name*"
 	find "$lab_run_dir" -maxdepth 0 -empty
+}
+# links_of PROGRAM_ID: how many hold it; this bpftool knows no TCX, but every link's program
+links_of() {
+	bpftool -j link show | jq "[.[] | select(.prog_id == $1)] | length"
+}
+other_ports() {
+	"$LAB_BIN/sluice-loader" --instance "$lab_name-c" load --snat 10.2.1.1 --snat-ports "$1"
 }
 is_clean() {
 	[ -z "$(state)" ] || {
@@ -131,10 +139,42 @@ check "a second load is refused with a sentence" eval \
 	check "one link with XDP, the others with TC alone" eval 'attach to-client && attach to-europe to-us --mode tc'
 	check "serve together" serves
 	# TCX, or clsact where the kernel has none
-	check "status names them" equals "$(hooks | sed 's/clsact_own/tcx/g' | tr ' ' '\n' | sort | xargs)" \
-		"netns=sk_lookup to-client=native to-client=tcx to-europe=tcx to-us=tcx"
+	check "status names them" equals \
+		"$(hooks | sed 's/clsact_own/tcx/g; s/clsact_egress/tcx_egress/g' | tr ' ' '\n' | sort | xargs)" \
+		"netns=sk_lookup to-client=native to-client=tcx to-client=tcx_egress to-europe=tcx to-europe=tcx_egress to-us=tcx to-us=tcx_egress"
 	check "detach" detach_all
 }
+
+# ---- egress, where health probes leave ----
+# programs_of HOOK: ids of the programs at to-us
+programs_of() {
+	lab_loader --json status | jq -r "[.hooks[] | select(.device == \"to-us\" and .hook == \"$1\") | .program_id] | join(\" \")"
+}
+egress_of() {
+	lab_loader --json status | jq -r '.programs[] | select(.name == "tc_egress") | .id'
+}
+check "clsact attaches" attach to-us --mode clsact
+check "with the egress program on the same qdisc" eval \
+	'lab_in gw tc filter show dev to-us egress | grep -q tc_egress && equals "$(programs_of clsact_egress)" "$(egress_of)"'
+check "an egress filter that is lost comes back by attaching again" eval \
+	'lab_in gw tc filter del dev to-us egress && attach to-us --mode clsact && lab_in gw tc filter show dev to-us egress | grep -q tc_egress'
+old=$(egress_of)
+check "an upgrade replaces it" eval \
+	'lab_loader upgrade && [ "$(egress_of)" != "$old" ] && equals "$(programs_of clsact_egress)" "$(egress_of)"'
+check "detach takes filter and qdisc away" eval \
+	'lab_loader detach to-us && [ -z "$(lab_in gw tc qdisc show dev to-us | grep clsact)" ]'
+check "TC attaches" attach to-us --mode tc
+old=$(egress_of)
+check "an upgrade replaces the egress program" eval \
+	'lab_loader upgrade && [ "$(egress_of)" != "$old" ] && equals "$(programs_of tcx_egress)$(programs_of clsact_egress)" "$(egress_of)"'
+check "detach takes it away" eval \
+	'lab_loader detach to-us && equals "$(links_of "$(egress_of)")" 0 && [ -z "$(lab_in gw tc filter show dev to-us egress)" ]'
+check "ports of probes and of NAT may not overlap" eval \
+	'! other_ports 64000-65100 2>"$test_work/err" && grep -q "overlaps the ports of health probes, 65001-65400" "$test_work/err"'
+check "more ports of probes than the map holds are refused" eval \
+	'! "$LAB_BIN/sluice-loader" --instance "$lab_name-c" load --probe-ports 40000-41024 2>"$test_work/err" && grep -q "more than 1024 ports" "$test_work/err"'
+check "status says where probes leave from" equals \
+	"$(lab_loader --json status | jq -c '[.probes.port_low, .probes.port_high]')" "[65001,65400]"
 
 # ---- counted once ----
 check "native XDP attaches" attach to-client
@@ -198,7 +238,7 @@ for mode in auto clsact; do
 	check "of 400 datagrams none is lost in 4 upgrades ($mode)" eval 'wait $traffic || ! cat "$test_work/udp"'
 	check "detach" detach_all
 done
-check "generations were counted" equals "$(lab_loader --json status | jq .generation)" 11
+check "generations were counted" equals "$(lab_loader --json status | jq .generation)" 13
 check "maps of another contract version are refused by name" eval '
 	cp_contract=$(bpftool -j map lookup pinned "$lab_pins/contract" key 0 0 0 0 | jq -r ".value[]" | sed "s/^0x//")
 	set -- $cp_contract; set -- "${@:1:4}" 63 "${@:6}"

@@ -10,13 +10,16 @@ promtool=$LAB_ROOT/build/tools/promtool
 page() {
 	lab_in gw curl -sf -m 5 "http://127.0.0.1:$1/metrics"
 }
+# pages: as they are now; counts that workers keep come a moment later
+pages() {
+	page 9465 >"$test_work/controller" && page 9466 >"$test_work/proxy"
+}
 
 chats 4 gemma-3-27b-it >/dev/null
 chats 4 llama-3-8b-instruct >/dev/null
 lab_chat_status no-such-model >/dev/null
-sleep 1
-page 9465 >"$test_work/controller"
-page 9466 >"$test_work/proxy"
+check "what was asked for is counted" wait_for 10 eval \
+	'pages && grep -q "^sluice_proxy_errors_total{reason=\"model_not_found\"" "$test_work/proxy"'
 check "the controller has a page" test -s "$test_work/controller"
 check "the proxy has a page" test -s "$test_work/proxy"
 for name in controller proxy; do

@@ -48,5 +48,5 @@ check "a run right after kill -9 comes up" chat_is_good llama-3-8b-instruct
 kill -9 "$test_run_pid"
 wait "$test_run_pid" 2>/dev/null
 test_run_pid=
-check "kill -9 leaves nothing behind either" wait_for 15 nothing_left
+check "kill -9 leaves nothing behind either" wait_for 30 nothing_left
 test_end

@@ -29,9 +29,9 @@ check "and attach to three links" lab_loader attach to-client to-europe to-us
 check "native XDP is on the links" eval '[ "$(lab_in gw ip -d -o link show | grep -c "prog/xdp")" -ge 3 ]'
 : >"$lab_dir/pods"
 lab_controller_start
-check "the controller puts the VIP on lo" wait_for 10 eval 'lab_in gw ip -4 -o addr show dev lo | grep -q "$LAB_VIP/32"'
+check "the controller puts the VIP on lo" wait_for 20 eval 'lab_in gw ip -4 -o addr show dev lo | grep -q "$LAB_VIP/32"'
 kill -TERM "$(lab_pid controller)"
-check "the controller ends when asked" wait_for 5 eval '! lab_running controller'
+check "the controller ends when asked" wait_for 15 eval '! lab_running controller'
 check "status says what is attached" eval 'lab_loader status | grep -q to-europe'
 check "unload succeeds" lab_loader unload
 host_state >"$test_work/after"

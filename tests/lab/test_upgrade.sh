@@ -5,8 +5,13 @@
 . "$(dirname "$0")/testing.sh"
 lab_begin
 
-retransmits() {
-	lab_in client cat /proc/net/snmp | awk '/^Tcp:/ && $2 != "RtoAlgorithm" { print $13 }'
+# lost: segments that the client sent again because they had not arrived.  Where a machine is so busy
+# that an answer is late, some are sent again that had; the other side says so (D-SACK).
+lost() {
+	lab_in client cat /proc/net/snmp /proc/net/netstat | awk '
+		($1 == "Tcp:" || $1 == "TcpExt:") && $2 ~ /[A-Za-z]/ { split($0, name); next }
+		{ for (i = 2; i <= NF; i++) value[$1 name[i]] = $i }
+		END { print value["Tcp:RetransSegs"] - value["TcpExt:TCPDSACKRecv"] }'
 }
 vip=$LAB_L4_VIP:8000
 lab_ctl vip add "$vip/tcp" --endpoint 10.10.0.32:8000 --endpoint 10.20.0.32:8000 >/dev/null
@@ -21,7 +26,7 @@ l4=$!
 undo kill $l4
 traffic_start
 sleep 0.5
-before=$(retransmits)
+before=$(lost)
 for i in 1 2 3; do
 	check "upgrade $i succeeds" lab_loader upgrade
 	sleep 0.5
@@ -32,5 +37,5 @@ wait $l4 2>/dev/null
 check "every request to the L7 VIP was answered" traffic_was_good 20
 check "every connection to the L4 VIP was answered" eval \
 	'[ "$(grep -c . "$test_work/l4.log")" -ge 20 ] && [ "$(grep -vc "^200$" "$test_work/l4.log")" = 0 ]'
-check "the client retransmitted nothing" equals "$(retransmits)" "$before"
+check "the client had to send nothing again" eval '[ "$(lost)" -le "$before" ]'
 test_end

@@ -29,7 +29,7 @@ for i in $(seq 20); do
 done
 check "all 20 connections that were queued are answered" equals \
 	"$(cat "$test_work"/queued.* | grep -c '^200 ')" 20
-check "the parent has started another worker" wait_for 5 eval 'equals "$(worker_count)" 2'
+check "the parent has started another worker" wait_for 15 eval 'equals "$(worker_count)" 2'
 check "the killed one is not among them" eval '! workers | grep -qx "${old[0]}"'
 check "the parent is the same process" kill -0 "$parent"
 
@@ -41,5 +41,5 @@ traffic_stop
 # a request that the dead worker held is lost with it; at most one was in its hands
 check "under traffic at most the request in hand is lost" eval \
 	'[ "$(grep -vc "^200 " "$test_work/traffic.log")" -le 1 ]'
-check "there are two workers again" wait_for 5 eval 'equals "$(worker_count)" 2'
+check "there are two workers again" wait_for 15 eval 'equals "$(worker_count)" 2'
 test_end

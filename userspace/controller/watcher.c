@@ -16,6 +16,8 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
 #include "userspace/base/loop.h"
+#include "userspace/controller/health_record.h"
+#include "userspace/controller/operator_probes.h"
 #include "userspace/health/probe.h"
 #include "userspace/health/round_trip.h"
 #include "userspace/publish/plan.h"
@@ -35,6 +37,7 @@ struct watcher {
 	struct loop *loop;
 	struct maps *maps;
 	struct prober *prober;
+	struct operator_probes *operators; /* endpoints that no plan has, by the same prober */
 	struct scraper *scraper;
 	uint32_t scrape_interval_ms;
 	struct watcher_counts counts;
@@ -54,19 +57,21 @@ struct watcher {
 static void change_log(const struct watcher *watcher, const struct probe_report *report)
 {
 	const struct endpoint *endpoint = &watcher->maps->endpoints[report->id];
-	const struct cluster *cluster = &watcher->maps->clusters[endpoint->cluster];
+	const char *cluster = endpoint->cluster < CLUSTERS_MAX
+				      ? watcher->maps->clusters[endpoint->cluster].name
+				      : "no cluster";
 	const struct health_track *track = report->track;
 	char text[ADDRESS_TEXT_MAX], status[32] = "";
 
 	address_port_format(&endpoint->addr, ntohs(endpoint->port), text);
 	if (track->state == HEALTH_UP) {
-		log_info("endpoint %s (%s in %s): UP", endpoint->name, text, cluster->name);
+		log_info("endpoint %s (%s in %s): UP", endpoint->name, text, cluster);
 		return;
 	}
 	if (report->status)
 		snprintf(status, sizeof(status), " %d", report->status);
 	log_warning("endpoint %s (%s in %s): DOWN after %u failed probes (%s%s)", endpoint->name,
-		    text, cluster->name, track->fall, health_reason_name(track->reason), status);
+		    text, cluster, track->fall, health_reason_name(track->reason), status);
 }
 
 static void window_end(struct timer *timer)
@@ -131,15 +136,7 @@ static void probe_take(void *ctx, const struct probe_report *report)
 	const struct health_track *track = report->track;
 
 	watcher->counts.probes[track->reason]++;
-	watcher->maps->health[report->id] = (struct health){
-		.state = (uint8_t)track->state,
-		.rise = track->rise,
-		.fall = track->fall,
-		.reason = (uint8_t)track->reason,
-		.generation = report->generation,
-		.since = track->since_ns,
-		.probed_at = report->finished_at,
-	};
+	watcher->maps->health[report->id] = health_record_of(report);
 	if (track->reason == HEALTH_REASON_OK)
 		round_trip_store(watcher, report);
 	if (!report->changed)
@@ -217,24 +214,6 @@ static struct probe_target probe_target_of(const struct plan_endpoint *planned,
 	return target;
 }
 
-/* What the maps say of an endpoint that was there before this process. */
-static struct health_track track_adopted(const struct watcher *watcher,
-					 const struct plan_endpoint *planned)
-{
-	const struct health *health = &watcher->maps->health[planned->id];
-
-	if (health->generation != planned->record.generation || health->state >= HEALTH_COUNT)
-		return (struct health_track){0};
-	return (struct health_track){
-		.state = health->state,
-		.reason = health->reason < HEALTH_REASON_COUNT ? health->reason
-							       : HEALTH_REASON_NONE,
-		.rise = health->rise,
-		.fall = health->fall,
-		.since_ns = health->since,
-	};
-}
-
 static int probe_follow(struct watcher *watcher, const struct plan_endpoint *planned,
 			const struct desired_endpoint *endpoint, const struct desired_pool *pool)
 {
@@ -257,7 +236,8 @@ static int probe_follow(struct watcher *watcher, const struct plan_endpoint *pla
 		return 0;
 	}
 	target = probe_target_of(planned, endpoint, &pool->health);
-	start = track_adopted(watcher, planned);
+	start = health_record_adopt(&watcher->maps->health[planned->id],
+				    planned->record.generation);
 	watcher->probed[planned->id] = true;
 	return prober_put(watcher->prober, &target, &start);
 }
@@ -303,6 +283,7 @@ static int endpoint_follow(struct watcher *watcher, const struct plan_endpoint *
 	int err;
 
 	watcher->placed[planned->id] = true;
+	operator_probes_forget(watcher->operators, planned->id);
 	err = probe_follow(watcher, planned, endpoint, pool);
 
 	if (!watcher->probed[planned->id])
@@ -345,7 +326,7 @@ int watcher_follow(struct watcher *watcher, const struct plan *plan, const struc
 	for (uint32_t id = 0; id < ENDPOINTS_MAX && !err; id++) {
 		if (endpoint_stays(watcher, id))
 			continue;
-		if (!watcher->probed[id])
+		if (!watcher->probed[id] && !operator_probes_has(watcher->operators, id))
 			prober_remove(watcher->prober, id);
 		if (!watcher->scraped[id])
 			scraper_remove(watcher->scraper, id);
@@ -371,6 +352,8 @@ int watcher_new(struct loop *loop, struct maps *maps, uint32_t scrape_interval_m
 	watcher->scrape_interval_ms = scrape_interval_ms;
 	err = prober_new(loop, PROBES_MAX, probe_take, watcher, &watcher->prober);
 	if (!err)
+		err = operator_probes_new(loop, maps, watcher->prober, &watcher->operators);
+	if (!err)
 		err = scraper_new(loop, SCRAPES_MAX, scrape_take, watcher, &watcher->scraper);
 	if (err) {
 		watcher_free(watcher);
@@ -385,6 +368,7 @@ void watcher_free(struct watcher *watcher)
 	if (!watcher)
 		return;
 	loop_timer_cancel(watcher->loop, &watcher->window);
+	operator_probes_free(watcher->operators);
 	prober_free(watcher->prober);
 	scraper_free(watcher->scraper);
 	arena_deinit(&watcher->arena);

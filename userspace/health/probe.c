@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* One timer an endpoint: it fires, an exchange starts, its end steps the state
- * machine, reports, and arms the timer again.  Every probe opens a connection
+/* One timer an endpoint: it fires, an exchange (or a mere connection) starts, its end
+ * steps the state machine, reports, and arms the timer again.  Every probe opens a connection
  * of its own, because accepting is part of being well, and its connect time is
  * the round trip we know the cluster by. */
 #include "userspace/health/probe.h"
@@ -15,11 +15,14 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/jitter.h"
 #include "userspace/base/loop.h"
+#include "userspace/health/connect.h"
+#include "userspace/health/ports.h"
 #include "userspace/http/fetch.h"
 
 #define PROBE_BODY_MAX (1u << 20)
 #define PROBE_BUSY_NS (20 * NS_PER_MS) /* all slots taken: look again */
 #define PROBE_BUSY_OTHER_NS (200 * NS_PER_MS) /* the same when it is not UP */
+#define PORT_TRIES 4 /* others may have bound ports of ours */
 
 struct probe {
 	struct prober *prober;
@@ -27,6 +30,8 @@ struct probe {
 	struct health_track track;
 	struct timer timer;
 	struct fetch *fetch; /* NULL: none is running */
+	struct connection *connection; /* likewise */
+	uint16_t port; /* of port_queue, 0: none */
 	bool patient; /* the one running was of an endpoint that was DOWN */
 	uint64_t round; /* counts probes, seeds jitter */
 };
@@ -34,18 +39,20 @@ struct probe {
 struct prober {
 	struct loop *loop;
 	struct fetcher *fetcher;
+	struct connector *connector;
+	struct port_queue *ports; /* NULL: no probes with a mark */
+	const struct probe_hooks *hooks;
+	void *hooks_ctx;
 	size_t patient_count, patient_max;
 	probe_callback callback;
 	void *ctx;
 	struct probe *probes[ENDPOINTS_MAX];
 };
 
-enum health_reason probe_reason(const struct fetch_result *result)
+enum health_reason probe_reason_of(int err)
 {
-	switch (-result->err) {
-	case 0:
-		return result->status >= 200 && result->status <= 399 ? HEALTH_REASON_OK
-								      : HEALTH_REASON_STATUS;
+	switch (-err) {
+	case 0: return HEALTH_REASON_OK;
 	case ECONNREFUSED: return HEALTH_REASON_REFUSED;
 	case ETIMEDOUT: return HEALTH_REASON_TIMEOUT;
 	case EHOSTUNREACH:
@@ -60,9 +67,17 @@ enum health_reason probe_reason(const struct fetch_result *result)
 	case ENOMEM:
 	case ENOBUFS:
 	case ENOSPC:
+	case EADDRINUSE:
 	case EADDRNOTAVAIL: return HEALTH_REASON_NONE;
 	default: return HEALTH_REASON_PROTOCOL;
 	}
+}
+
+enum health_reason probe_reason(const struct fetch_result *result)
+{
+	if (!result->err && (result->status < 200 || result->status > 399))
+		return HEALTH_REASON_STATUS;
+	return probe_reason_of(result->err);
 }
 
 static uint64_t probe_seed(const struct probe *probe)
@@ -76,24 +91,32 @@ static void probe_arm(struct probe *probe, uint64_t pause_ns)
 	loop_timer_after(probe->prober->loop, &probe->timer, pause_ns);
 }
 
+static void port_release(struct probe *probe)
+{
+	if (probe->port)
+		port_queue_give(probe->prober->ports, probe->port);
+	probe->port = 0;
+}
+
 static void slot_release(struct probe *probe)
 {
 	probe->prober->patient_count -= probe->patient;
 	probe->patient = false;
 	probe->fetch = NULL;
+	probe->connection = NULL;
+	port_release(probe);
 }
 
-static void probe_done(void *ctx, const struct fetch_result *result)
+static void probe_finish(struct probe *probe, enum health_reason reason, int status,
+			 uint64_t connect_ns)
 {
-	struct probe *probe = ctx;
 	struct prober *prober = probe->prober;
-	enum health_reason reason = probe_reason(result);
 	struct probe_report report = {
 		.id = probe->target.id,
 		.generation = probe->target.generation,
 		.track = &probe->track,
-		.status = result->err ? 0 : result->status,
-		.connect_ns = result->connect_ns,
+		.status = status,
+		.connect_ns = connect_ns,
 		.finished_at = clock_realtime_ns(),
 	};
 
@@ -108,31 +131,31 @@ static void probe_done(void *ctx, const struct fetch_result *result)
 		prober->callback(prober->ctx, &report); /* may remove the probe */
 }
 
-/* -EBUSY: no slot.  Dead servers keep a slot until the timeout, and a dark region
- * has thousands of them: a quarter of all slots is not for those. */
-static int slot_take(struct probe *probe, const struct fetch_request *request,
-		     const struct fetch_callbacks *callbacks)
+static void fetch_done(void *ctx, const struct fetch_result *result)
 {
-	struct prober *prober = probe->prober;
-	bool patient = probe->track.state == HEALTH_DOWN;
-	int err;
-
-	if (patient && prober->patient_count >= prober->patient_max)
-		return -EBUSY;
-	err = fetch_start(prober->fetcher, request, callbacks, probe, &probe->fetch);
-	if (err) {
-		probe->fetch = NULL;
-		return err;
-	}
-	probe->patient = patient;
-	prober->patient_count += patient;
-	return 0;
+	probe_finish(ctx, probe_reason(result), result->err ? 0 : result->status,
+		     result->connect_ns);
 }
 
-static void probe_start(struct timer *timer)
+static enum health_reason path_end(struct probe *probe, int err)
 {
-	static const struct fetch_callbacks callbacks = {.done = probe_done};
-	struct probe *probe = container_of(timer, struct probe, timer);
+	struct prober *prober = probe->prober;
+
+	return prober->hooks->end(prober->hooks_ctx, &probe->target, probe->port, err,
+				  probe_reason_of(err));
+}
+
+static void connect_done(void *ctx, int err, uint64_t connect_ns)
+{
+	struct probe *probe = ctx;
+
+	probe_finish(probe, probe->port ? path_end(probe, err) : probe_reason_of(err), 0,
+		     connect_ns);
+}
+
+static int fetch_begin(struct probe *probe)
+{
+	static const struct fetch_callbacks callbacks = {.done = fetch_done};
 	const struct probe_target *target = &probe->target;
 	const struct fetch_request request = {
 		.addr = target->addr,
@@ -142,7 +165,87 @@ static void probe_start(struct timer *timer)
 		.timeout_ms = target->policy.timeout_ms,
 		.body_bytes_max = PROBE_BODY_MAX,
 	};
-	int err = slot_take(probe, &request, &callbacks);
+
+	return fetch_start(probe->prober->fetcher, &request, &callbacks, probe, &probe->fetch);
+}
+
+static int connect_begin(struct probe *probe)
+{
+	const struct probe_target *target = &probe->target;
+	const struct connect_request request = {
+		.addr = target->addr,
+		.port = target->port,
+		.timeout_ms = target->policy.timeout_ms,
+		.source = target->source,
+		.source_port = probe->port,
+		.mark = target->mark,
+	};
+
+	return connect_start(probe->prober->connector, &request, connect_done, probe,
+			     &probe->connection);
+}
+
+/* The endpoint's next port; -EBUSY: none for it. */
+static int port_take(struct probe *probe, bool patient)
+{
+	struct port_queue *ports = probe->prober->ports;
+
+	if (patient && port_queue_free_count(ports) <= port_queue_size(ports) / 4)
+		return -EBUSY;
+	probe->port = port_queue_take(ports);
+	return probe->port ? 0 : -EBUSY;
+}
+
+/* With a mark: from a port of ours, of which the owner knows before a packet leaves. */
+static int path_begin(struct probe *probe, bool patient)
+{
+	struct prober *prober = probe->prober;
+	int err = -EADDRINUSE;
+
+	for (int i = 0; i < PORT_TRIES && err == -EADDRINUSE; i++) {
+		err = port_take(probe, patient);
+		if (err)
+			return err;
+		prober->hooks->begin(prober->hooks_ctx, &probe->target, probe->port);
+		err = connect_begin(probe);
+		if (!err)
+			return 0;
+		if (err != -EBUSY)
+			path_end(probe, err);
+		port_release(probe);
+	}
+	return err;
+}
+
+static int probe_begin(struct probe *probe, bool patient)
+{
+	if (probe->target.kind == PROBE_HTTP)
+		return fetch_begin(probe);
+	return probe->target.mark ? path_begin(probe, patient) : connect_begin(probe);
+}
+
+/* -EBUSY: no slot.  Dead servers keep a slot until the timeout, and a dark region
+ * has thousands of them: a quarter of all slots is not for those. */
+static int slot_take(struct probe *probe)
+{
+	struct prober *prober = probe->prober;
+	bool patient = probe->track.state == HEALTH_DOWN;
+	int err;
+
+	if (patient && prober->patient_count >= prober->patient_max)
+		return -EBUSY;
+	err = probe_begin(probe, patient);
+	if (err)
+		return err;
+	probe->patient = patient;
+	prober->patient_count += patient;
+	return 0;
+}
+
+static void probe_start(struct timer *timer)
+{
+	struct probe *probe = container_of(timer, struct probe, timer);
+	int err = slot_take(probe);
 
 	if (!err)
 		return;
@@ -154,8 +257,8 @@ static void probe_start(struct timer *timer)
 									: PROBE_BUSY_OTHER_NS,
 					probe_seed(probe)));
 	else
-		probe_arm(probe,
-			  health_track_pause_ns(&probe->track, &target->policy, probe_seed(probe)));
+		probe_arm(probe, health_track_pause_ns(&probe->track, &probe->target.policy,
+						       probe_seed(probe)));
 }
 
 static void probe_free(struct probe *probe)
@@ -165,6 +268,8 @@ static void probe_free(struct probe *probe)
 	loop_timer_cancel(probe->prober->loop, &probe->timer);
 	if (probe->fetch)
 		fetch_cancel(probe->fetch);
+	if (probe->connection)
+		connect_cancel(probe->connection);
 	slot_release(probe);
 	free(probe);
 }
@@ -178,8 +283,10 @@ int prober_new(struct loop *loop, size_t probes_max, probe_callback callback, vo
 	if (!prober)
 		return -ENOMEM;
 	err = fetcher_new(loop, probes_max, &prober->fetcher);
+	if (!err)
+		err = connector_new(loop, probes_max, &prober->connector);
 	if (err) {
-		free(prober);
+		prober_free(prober);
 		return err;
 	}
 	prober->loop = loop;
@@ -197,7 +304,17 @@ void prober_free(struct prober *prober)
 	for (uint32_t id = 0; id < ENDPOINTS_MAX; id++)
 		probe_free(prober->probes[id]);
 	fetcher_free(prober->fetcher);
+	connector_free(prober->connector);
+	port_queue_free(prober->ports);
 	free(prober);
+}
+
+int prober_path(struct prober *prober, uint16_t low, uint16_t high, const struct probe_hooks *hooks,
+		void *ctx)
+{
+	prober->hooks = hooks;
+	prober->hooks_ctx = ctx;
+	return port_queue_new(low, high, &prober->ports);
 }
 
 static bool target_is_same_server(const struct probe_target *a, const struct probe_target *b)
@@ -208,7 +325,8 @@ static bool target_is_same_server(const struct probe_target *a, const struct pro
 
 static bool target_is_same(const struct probe_target *a, const struct probe_target *b)
 {
-	return target_is_same_server(a, b) && strcmp(a->path, b->path) == 0 &&
+	return target_is_same_server(a, b) && a->kind == b->kind && a->mark == b->mark &&
+	       address_equal(&a->source, &b->source) && strcmp(a->path, b->path) == 0 &&
 	       strcmp(a->host, b->host) == 0 && a->policy.interval_ms == b->policy.interval_ms &&
 	       a->policy.timeout_ms == b->policy.timeout_ms && a->policy.rise == b->policy.rise &&
 	       a->policy.fall == b->policy.fall;
@@ -220,6 +338,8 @@ int prober_put(struct prober *prober, const struct probe_target *target,
 	struct probe *old = prober->probes[target->id];
 	struct probe *probe;
 
+	if (target->mark && !prober->ports)
+		return -EINVAL;
 	if (old && target_is_same(&old->target, target))
 		return 0;
 	probe = calloc(1, sizeof(*probe));

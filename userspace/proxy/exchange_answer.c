@@ -11,6 +11,13 @@
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
 
+/* Only a stream's first byte tells how long the prefill took: an answer in one
+ * piece begins when its last token is there. */
+static bool tells_prefill(const struct exchange *x)
+{
+	return x->event_stream && !x->queued_behind && x->has_model && x->status == 200;
+}
+
 void exchange_committed(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
@@ -25,7 +32,7 @@ void exchange_committed(struct exchange *x)
 	counters->first_byte_ns += now - x->given_ns;
 	if (x->status < 500) {
 		placement_succeeded(&w->placement, x->endpoint, x->cluster);
-		if (!x->queued_behind && x->has_model && x->status == 200)
+		if (tells_prefill(x))
 			placement_learn(&w->placement, x->endpoint, x->cluster, x->place.tokens,
 					now - x->given_ns);
 	}

@@ -120,11 +120,25 @@ static enum score_out out_of(struct placement *placement, const struct placement
 	return OUT_NOT;
 }
 
-static struct score_candidate candidate_read(struct placement *placement,
-					     const struct snapshot *snapshot,
-					     const struct snapshot_endpoint *e,
-					     const struct placement_request *request,
-					     uint64_t now_ns, uint64_t real_ns)
+/* What all endpoints of the pool have taught, those that are down as well. */
+static struct score_bias pool_bias(const struct placement *placement,
+				   const struct snapshot_pool *pool, size_t count)
+{
+	struct score_bias bias = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		const struct target *target = &placement->targets[pool->endpoints[i].id];
+
+		if (target->generation == pool->endpoints[i].generation)
+			score_bias_add(&bias, &target->bias);
+	}
+	return bias;
+}
+
+static struct score_candidate
+candidate_read(struct placement *placement, const struct snapshot *snapshot,
+	       const struct snapshot_endpoint *e, const struct score_bias *of_pool,
+	       const struct placement_request *request, uint64_t now_ns, uint64_t real_ns)
 {
 	uint32_t cluster = snapshot->clusters[e->cluster].id;
 	struct score_candidate c = {
@@ -137,7 +151,7 @@ static struct score_candidate candidate_read(struct placement *placement,
 
 	if (c.out > OUT_EJECTED)
 		return c;
-	c.bias = target->bias;
+	c.bias = score_bias_expect(&target->bias, of_pool);
 	c.given_at_ns = target->given_at_ns;
 	counts_read(placement, &c);
 	sample_read(placement->maps, e->generation, real_ns, &c);
@@ -154,10 +168,11 @@ struct pick placement_pick(struct placement *placement, const struct snapshot *s
 		.tokens_mean = (uint64_t)placement->tokens_mean,
 	};
 	size_t count = pool->endpoint_count < ENDPOINTS_MAX ? pool->endpoint_count : ENDPOINTS_MAX;
+	struct score_bias of_pool = pool_bias(placement, pool, count);
 
 	for (size_t i = 0; i < count; i++)
 		placement->candidates[i] = candidate_read(placement, snapshot, &pool->endpoints[i],
-							  request, now_ns, real_ns);
+							  &of_pool, request, now_ns, real_ns);
 	return score_pick(&placement->config, &score, placement->candidates, count);
 }
 
@@ -195,6 +210,6 @@ void placement_learn(struct placement *placement, uint32_t endpoint, uint32_t cl
 	double rtt = rtt_ms(placement->maps, cluster);
 	double observed = (double)first_byte_ns / (double)NS_PER_MS - (rtt > 0 ? rtt : 0);
 
-	target->bias = (float)score_bias_learn(target->bias, observed > 0 ? observed : 0,
-					       score_prefill_ms(&placement->config, tokens, 0));
+	score_bias_learn(&target->bias, observed > 0 ? observed : 0,
+			 score_prefill_ms(&placement->config, tokens, 0));
 }

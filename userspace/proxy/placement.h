@@ -16,7 +16,7 @@
 struct target {
 	struct ejection ejection;
 	uint64_t given_at_ns;
-	float bias; /* 0: none learnt */
+	struct score_bias bias;
 	uint32_t generation; /* of the endpoint; another one is a stranger */
 };
 
@@ -54,7 +54,7 @@ void placement_given(struct placement *placement, uint32_t endpoint, uint32_t ge
 void placement_failed(struct placement *placement, uint32_t endpoint, uint32_t cluster, bool path,
 		      uint32_t free_failures, uint64_t now_ns);
 void placement_succeeded(struct placement *placement, uint32_t endpoint, uint32_t cluster);
-/* A first byte that did not queue came so long after it was given. */
+/* The first byte of a stream that did not queue came so long after it was given. */
 void placement_learn(struct placement *placement, uint32_t endpoint, uint32_t cluster,
 		     uint64_t tokens, uint64_t first_byte_ns);
 

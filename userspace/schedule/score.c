@@ -11,7 +11,10 @@
 
 #include "maps/layout/types.h"
 
-#define BIAS_ALPHA 0.05
+#define BIAS_WEIGHT_MAX 20.0 /* from there on a mean that moves by a twentieth */
+#define BIAS_NOISE_MS 50.0 /* what networks and busy hosts add, whatever is asked for */
+#define BIAS_PRIOR 1.0 /* weight of "as predicted" against all that a pool has seen, */
+#define BIAS_POOL 4.0 /* and of the pool against what the endpoint has shown itself */
 #define BIAS_LOW 0.25
 #define BIAS_HIGH 4.0
 
@@ -60,16 +63,40 @@ double score_prefill_ms(const struct score_config *config, uint64_t tokens, uint
 	return config->t0_ms + config->a_ms * u + config->q_ms * u * (m + u / 2);
 }
 
-double score_bias_learn(double bias, double observed_ms, double predicted_ms)
+/* Weighs as least squares would where the prefill is short, so that a thousand
+ * greetings on a busy host do not teach how long a document takes. */
+void score_bias_learn(struct score_bias *bias, double observed_ms, double predicted_ms)
 {
-	double ratio;
+	double share, weight, ratio;
 
 	if (!(predicted_ms > 0) || !(observed_ms >= 0))
-		return bias;
+		return;
 	ratio = fmin(fmax(observed_ms / predicted_ms, BIAS_LOW), BIAS_HIGH);
-	if (!(bias > 0))
-		bias = 1.0;
-	return bias + BIAS_ALPHA * (ratio - bias);
+	share = predicted_ms / (predicted_ms + BIAS_NOISE_MS);
+	share *= share;
+	weight = fmin(bias->weight + share, BIAS_WEIGHT_MAX);
+	bias->factor = (float)(bias->factor + share / weight * (ratio - bias->factor));
+	bias->weight = (float)weight;
+}
+
+static double mean(double a, double a_weight, double b, double b_weight)
+{
+	return (a * a_weight + b * b_weight) / (a_weight + b_weight);
+}
+
+void score_bias_add(struct score_bias *pool, const struct score_bias *one)
+{
+	if (!(one->weight > 0))
+		return;
+	pool->factor = (float)mean(pool->factor, pool->weight, one->factor, one->weight);
+	pool->weight += one->weight;
+}
+
+double score_bias_expect(const struct score_bias *own, const struct score_bias *pool)
+{
+	double expected = mean(1.0, BIAS_PRIOR, pool->factor, pool->weight);
+
+	return mean(expected, BIAS_POOL, own->factor, own->weight);
 }
 
 /* What others than this gateway have running there, as far as a sample tells:

@@ -61,7 +61,7 @@ struct score_candidate {
 	uint64_t uncached_tokens; /* of these, prompt tokens still to be computed */
 	uint64_t matched_tokens; /* of this prompt, believed to be in its cache */
 	double rtt_ms; /* negative: unknown */
-	double bias; /* learnt, 0: none yet */
+	double bias; /* of score_bias_expect(), 0: none known */
 	double penalty_ms; /* locality, price, slow start */
 	bool sampled; /* the three below are of a scrape */
 	uint32_t sample_running;
@@ -135,8 +135,19 @@ struct pick score_pick(const struct score_config *config, const struct score_req
 /* Prefill alone without bias: what a first byte that did not queue should take. */
 double score_prefill_ms(const struct score_config *config, uint64_t tokens, uint64_t matched);
 
-/* The bias after one more observation of a request that did not queue.
- * bias 0: none yet.  Never leaves [1/4, 4]. */
-double score_bias_learn(double bias, double observed_ms, double predicted_ms);
+/* How much longer than predicted a prefill takes, as a factor: the mean of what
+ * was seen, of which later ones push out earlier ones.  Zeroed: nothing yet. */
+struct score_bias {
+	float factor; /* within [1/4, 4] where there is weight */
+	float weight; /* in observations of a long prefill, up to 20 */
+};
+
+/* One more observation of a request that did not queue. */
+void score_bias_learn(struct score_bias *bias, double observed_ms, double predicted_ms);
+/* Adds what one endpoint has taught to what all of its pool have. */
+void score_bias_add(struct score_bias *pool, const struct score_bias *one);
+/* What to expect of an endpoint: what it taught itself, and for as long as that
+ * is little, what its pool did; 1 where nobody has.  Never leaves [1/4, 4]. */
+double score_bias_expect(const struct score_bias *own, const struct score_bias *pool);
 
 #endif

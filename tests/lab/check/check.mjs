@@ -12,6 +12,7 @@ import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clientNew, send } from './requests.mjs';
 import { GEMMA, LLAMA, planMake } from './plan.mjs';
+import { sharesFault, sharesOfPairs } from './shares.mjs';
 import { promptText } from './trace.mjs';
 
 const [instance, vip, accessLog] = process.argv.slice(2);
@@ -25,10 +26,11 @@ const LOAD_MAX = 0.7;
 const ENGINE_SPEED = Number(process.env.SLUICE_ENGINE_SPEED ?? 1);
 // Seconds of the trace run: a little to warm up, the time before, the links go down and come back,
 // and from 30 s after that on the time after, as long as the time before.
-const BEFORE_S = [5, 35];
-const DOWN_S = 35;
-const UP_S = 50;
-const AFTER_S = [80, 110];
+const BEFORE_S = [6, 34];
+const DOWN_S = 34;
+const UP_S = 46;
+const AFTER_S = [76, 104];
+const PAIRS_MIN = 50; // requests sent in both; fewer would prove nothing
 const STALL_MS = 3000;
 
 const failures = [];
@@ -250,34 +252,28 @@ function report(results, marks) {
 		`  requests moved elsewhere after the lost region had them: ${moved.length}` +
 			(moved.length ? `, the first answered ${seconds(moved[0])} after the cut, the last ${seconds(moved.at(-1))}` : ''),
 	);
-	return sharesOfTwins(results, marks);
-}
-
-// The share before and after, of equal work: the requests whose answer had begun when the links
-// went, and the same ones sent again.  Those still waiting then were moved, which says nothing of
-// where the gateway sends them in quiet times.
-function sharesOfTwins(results, marks) {
-	const begun = (r) => r.first !== null && r.first < marks.down;
-	const first = results.filter((r) => r.part === 'before');
-	const again = results.filter((r) => r.part === 'after');
-	const before = phaseRow('before', first.filter(begun));
-	const after = phaseRow('after', again.filter((_, i) => begun(first[i])));
-	console.log(
-		`  of the ${before.requests} whose answer had begun before the cut, and of the same sent again:` +
-			` ${REGIONS[LOST]} ${before.shares[0]?.toFixed(1)} % before, ${after.shares[0]?.toFixed(1)} % after`,
+	const shares = sharesOfPairs(
+		results.filter((r) => r.part === 'before'),
+		results.filter((r) => r.part === 'after'),
+		LOST, clusterOf, marks.down,
 	);
-	return { before, after };
+	if (shares.pairs)
+		console.log(
+			`  of ${shares.pairs} whose answer had begun before the cut, and of the same sent again:` +
+				` ${REGIONS[LOST]} ${shares.before.toFixed(1)} % before, ${shares.after.toFixed(1)} % after,` +
+				` ${shares.points.toFixed(1)} points (standard error ${shares.error.toFixed(1)})`,
+		);
+	return shares;
 }
 
-function judge(results, { before, after }, marks) {
+function judge(results, shares, marks) {
 	const lost = results.filter((r) => r.error && !r.first);
 	if (lost.length)
 		fail(`${lost.length} requests failed whose answer had not begun, e.g. sent ${seconds(lost[0].sent - marks.zero)}: ${lost[0].error}`);
 	const cut = results.filter((r) => r.error && r.first && (clusterOf(r) !== LOST || r.ended < marks.down));
 	if (cut.length) fail(`${cut.length} answers were cut that the outage does not explain: ${cut[0].error}`);
-	const shares = Object.keys(REGIONS).map((_, i) => after.shares[i] - before.shares[i]);
-	if (!shares.every((points) => Math.abs(points) <= 10))
-		fail(`${REGIONS[LOST]} is at ${after.shares[0]?.toFixed(1)} % of the requests, it was ${before.shares[0]?.toFixed(1)} % before: more than 10 points away`);
+	const fault = sharesFault(shares, REGIONS[LOST], PAIRS_MIN);
+	if (fault) fail(fault);
 }
 
 const client = clientNew(base);

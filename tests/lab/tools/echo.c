@@ -5,9 +5,12 @@
  *   echo serve ADDR PORT            answers with what it gets, until killed
  *   echo tcp ADDR PORT BYTES        so many bytes there and back, then half-closes
  *   echo udp ADDR PORT COUNT GAP_MS datagrams one after the other
+ *   echo mss ADDR PORT              prints the MSS that a TCP connection came to
  *
  * A client ends with 0 if all came back right, and prints what did not. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -190,6 +193,18 @@ static int datagrams(int fd, int count, int gap_ms)
 	return lost != 0;
 }
 
+/* What the kernel sends by; ss shows it only where tcp_diag is loaded. */
+static int mss_print(int fd)
+{
+	socklen_t length = sizeof(int);
+	int mss;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, &length) < 0)
+		return fail("TCP_MAXSEG");
+	printf("%d\n", mss);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "serve") == 0)
@@ -198,6 +213,9 @@ int main(int argc, char **argv)
 		return stream(connected(argv + 2, SOCK_STREAM), (size_t)atol(argv[4]));
 	if (argc == 6 && strcmp(argv[1], "udp") == 0)
 		return datagrams(connected(argv + 2, SOCK_DGRAM), atoi(argv[4]), atoi(argv[5]));
-	printf("echo serve ADDR PORT | tcp ADDR PORT BYTES | udp ADDR PORT COUNT GAP_MS\n");
+	if (argc == 4 && strcmp(argv[1], "mss") == 0)
+		return mss_print(connected(argv + 2, SOCK_STREAM));
+	printf("echo serve ADDR PORT | tcp ADDR PORT BYTES | udp ADDR PORT COUNT GAP_MS | "
+	       "mss ADDR PORT\n");
 	return 2;
 }

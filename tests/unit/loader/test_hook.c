@@ -27,6 +27,17 @@ static void every_hook_is_found_again_by_its_pin(void **state)
 	}
 }
 
+static void hooks_of_one_qdisc_are_of_two_programs(void **state)
+{
+	(void)state;
+	assert_int_equal(hook_program(HOOK_CLSACT), PROGRAM_TC);
+	assert_int_equal(hook_program(HOOK_CLSACT_OWN), PROGRAM_TC);
+	assert_int_equal(hook_program(HOOK_CLSACT_EGRESS), PROGRAM_TC_EGRESS);
+	assert_int_equal(hook_program(HOOK_TCX_EGRESS), PROGRAM_TC_EGRESS);
+	assert_true(hook_is_clsact(HOOK_CLSACT_EGRESS));
+	assert_false(hook_is_clsact(HOOK_TCX_EGRESS));
+}
+
 static void what_is_no_hook_is_refused(void **state)
 {
 	static const char *const pins[] = {"",
@@ -50,6 +61,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_hook_is_found_again_by_its_pin),
+		cmocka_unit_test(hooks_of_one_qdisc_are_of_two_programs),
 		cmocka_unit_test(what_is_no_hook_is_refused),
 	};
 

@@ -7,8 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "userspace/base/address.h"
@@ -267,6 +269,245 @@ static void dead_endpoints_do_not_keep_live_ones_from_being_probed(void **state)
 	assert_true(clock_monotonic_ns() - start < 2 * NS_PER_S);
 }
 
+/* ---- TCP ---- */
+
+static void a_connection_that_comes_about_is_enough(void **state)
+{
+	struct bench *bench = *state;
+	_cleanup_close_ int fd = listener_open(); /* nobody accepts, nobody speaks HTTP */
+	struct probe_target target = target_of(0, port_of(fd));
+
+	target.kind = PROBE_TCP;
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 2);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+	assert_int_equal(bench->track.reason, HEALTH_REASON_OK);
+	assert_true(bench->last.connect_ns > 0);
+	assert_int_equal(bench->last.status, 0);
+}
+
+static void a_closed_port_refuses_a_connection_too(void **state)
+{
+	struct bench *bench = *state;
+	int fd = listener_open();
+	struct probe_target target = target_of(0, port_of(fd));
+
+	close(fd);
+	target.kind = PROBE_TCP;
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 2);
+	assert_int_equal(bench->track.state, HEALTH_DOWN);
+	assert_int_equal(bench->track.reason, HEALTH_REASON_REFUSED);
+}
+
+/* What the owner is told of probes with a mark. */
+struct path {
+	struct bench *bench;
+	uint16_t ports[64]; /* begun, in order */
+	uint16_t ended_port; /* the last one */
+	int begun, ended, err;
+	enum health_reason verdict; /* what end() returns; HEALTH_REASON_COUNT: as it is */
+};
+
+static void path_begin(void *ctx, const struct probe_target *target, uint16_t port)
+{
+	struct path *path = ctx;
+
+	(void)target;
+	path->ports[path->begun++ % ARRAY_SIZE(path->ports)] = port;
+}
+
+static enum health_reason path_end(void *ctx, const struct probe_target *target, uint16_t port,
+				   int err, enum health_reason reason)
+{
+	struct path *path = ctx;
+
+	(void)target;
+	path->ended++;
+	path->ended_port = port;
+	path->err = err;
+	return path->verdict == HEALTH_REASON_COUNT ? reason : path->verdict;
+}
+
+static const struct probe_hooks hooks = {.begin = path_begin, .end = path_end};
+
+#define PATH_LOW 64001
+#define PATH_HIGH 64004
+
+static bool may_mark(void)
+{
+	if (geteuid() == 0)
+		return true;
+	printf("skip: SO_MARK needs root\n");
+	return false;
+}
+
+static struct probe_target target_marked(uint32_t id, uint16_t port)
+{
+	struct probe_target target = target_of(id, port);
+
+	target.kind = PROBE_TCP;
+	target.mark = 0x12340000 | id;
+	address_parse("127.0.0.1", &target.source);
+	return target;
+}
+
+static void a_mark_needs_ports(void **state)
+{
+	struct bench *bench = *state;
+	struct probe_target target = target_marked(0, 1);
+
+	assert_int_equal(prober_put(bench->prober, &target, NULL), -EINVAL);
+	assert_int_equal(prober_path(bench->prober, 9, 8, &hooks, NULL), -EINVAL);
+	assert_int_equal(prober_path(bench->prober, 0, 8, &hooks, NULL), -EINVAL);
+}
+
+/* Accepts one connection and says where it came from and what it carries. */
+static uint16_t peer_port(int listener)
+{
+	struct sockaddr_in sa;
+	socklen_t length = sizeof(sa);
+	_cleanup_close_ int fd = accept(listener, (struct sockaddr *)&sa, &length);
+
+	assert_true(fd >= 0);
+	return ntohs(sa.sin_port);
+}
+
+static void a_probe_with_a_mark_leaves_from_the_port_that_the_owner_was_told(void **state)
+{
+	struct bench *bench = *state;
+	_cleanup_close_ int fd = listener_open();
+	struct probe_target target = target_marked(0, port_of(fd));
+	struct path path = {.verdict = HEALTH_REASON_COUNT};
+
+	if (!may_mark())
+		skip();
+	assert_int_equal(prober_path(bench->prober, PATH_LOW, PATH_HIGH, &hooks, &path), 0);
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 5);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+	assert_int_equal(path.ended, 5);
+	assert_int_equal(path.ended_port, path.ports[4]);
+	for (int i = 0; i < 5; i++) { /* in turn, none again before all were out */
+		assert_int_equal(path.ports[i], PATH_LOW + i % 4);
+		assert_int_equal(peer_port(fd), path.ports[i]);
+	}
+}
+
+static void a_result_that_the_owner_takes_back_does_not_count(void **state)
+{
+	struct bench *bench = *state;
+	_cleanup_close_ int fd = listener_open();
+	struct probe_target target = target_marked(0, port_of(fd));
+	struct path path = {.verdict = HEALTH_REASON_NONE};
+
+	if (!may_mark())
+		skip();
+	assert_int_equal(prober_path(bench->prober, PATH_LOW, PATH_HIGH, &hooks, &path), 0);
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	for (uint64_t end = clock_monotonic_ns() + 5 * NS_PER_S; path.ended < 3;) {
+		assert_true(clock_monotonic_ns() < end);
+		assert_int_equal(loop_turn(bench->loop, 50), 0);
+	}
+	assert_int_equal(bench->reports, 0);
+	assert_int_equal(prober_track(bench->prober, 0)->state, HEALTH_UNKNOWN);
+	path.verdict = HEALTH_REASON_COUNT;
+	bench_run(bench, 1);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+}
+
+static void a_port_that_others_have_is_passed_over(void **state)
+{
+	struct bench *bench = *state;
+	_cleanup_close_ int fd = listener_open();
+	_cleanup_close_ int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_port = htons(PATH_LOW),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct probe_target target = target_marked(0, port_of(fd));
+	struct path path = {.verdict = HEALTH_REASON_COUNT};
+
+	if (!may_mark())
+		skip();
+	assert_int_equal(bind(other, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(other, 1), 0);
+	assert_int_equal(prober_path(bench->prober, PATH_LOW, PATH_HIGH, &hooks, &path), 0);
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	bench_run(bench, 1);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+	assert_int_equal(path.ports[0], PATH_LOW);
+	assert_int_equal(path.ports[1], PATH_LOW + 1);
+	assert_int_equal(path.ended, 2);
+}
+
+static void a_source_that_is_no_address_of_this_host_is_told(void **state)
+{
+	struct bench *bench = *state;
+	_cleanup_close_ int fd = listener_open();
+	struct probe_target target = target_marked(0, port_of(fd));
+	struct path path = {.verdict = HEALTH_REASON_COUNT};
+
+	if (!may_mark())
+		skip();
+	address_parse("192.0.2.77", &target.source);
+	assert_int_equal(prober_path(bench->prober, PATH_LOW, PATH_HIGH, &hooks, &path), 0);
+	assert_int_equal(prober_put(bench->prober, &target, NULL), 0);
+	for (uint64_t end = clock_monotonic_ns() + 5 * NS_PER_S; path.ended < 2;) {
+		assert_true(clock_monotonic_ns() < end);
+		assert_int_equal(loop_turn(bench->loop, 50), 0);
+	}
+	assert_int_equal(path.err, -EADDRNOTAVAIL);
+	assert_int_equal(bench->reports, 0);
+}
+
+/* Its queue is full, so that it answers no SYN. */
+static int listener_open_deaf(int ret_fill[2])
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	sa.sin_port = htons(port_of(fd));
+	for (int i = 0; i < 2; i++) {
+		ret_fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(ret_fill[i], (struct sockaddr *)&sa, sizeof(sa));
+	}
+	return fd;
+}
+
+static void dead_endpoints_do_not_take_all_ports(void **state)
+{
+	struct bench *bench = *state;
+	const struct health_track down = {.state = HEALTH_DOWN, .fall = 9};
+	int fill[2];
+	_cleanup_close_ int fd = listener_open(), deaf = listener_open_deaf(fill);
+	struct path path = {.verdict = HEALTH_REASON_COUNT};
+	struct probe_target live = target_marked(100, port_of(fd));
+
+	if (!may_mark())
+		skip();
+	prober_free(bench->prober); /* one with more places than ports */
+	assert_int_equal(prober_new(bench->loop, 64, report_take, bench, &bench->prober), 0);
+	assert_int_equal(prober_path(bench->prober, PATH_LOW, PATH_HIGH, &hooks, &path), 0);
+	for (uint32_t id = 0; id < 12; id++) {
+		struct probe_target dead = target_marked(id, port_of(deaf));
+
+		dead.policy.timeout_ms = 60000;
+		assert_int_equal(prober_put(bench->prober, &dead, &down), 0);
+	}
+	for (int i = 0; i < 5; i++)
+		loop_turn(bench->loop, 20);
+	assert_int_equal(path.begun, 3); /* of four ports */
+	assert_int_equal(path.ended, 0);
+	assert_int_equal(prober_put(bench->prober, &live, NULL), 0);
+	bench_run(bench, 3);
+	assert_int_equal(bench->last.id, 100);
+	assert_int_equal(bench->track.state, HEALTH_UP);
+	close(fill[0]);
+	close(fill[1]);
+}
+
 static void faults_of_our_own_say_nothing_of_the_endpoint(void **state)
 {
 	static const struct {
@@ -285,6 +526,7 @@ static void faults_of_our_own_say_nothing_of_the_endpoint(void **state)
 		{-ECONNRESET, 0, HEALTH_REASON_PROTOCOL},
 		{-EMFILE, 0, HEALTH_REASON_NONE},
 		{-EADDRNOTAVAIL, 0, HEALTH_REASON_NONE},
+		{-EADDRINUSE, 0, HEALTH_REASON_NONE},
 		{-ENOMEM, 0, HEALTH_REASON_NONE},
 	};
 
@@ -309,6 +551,14 @@ int main(void)
 		TEST(a_report_may_remove_its_own_endpoint),
 		TEST(more_endpoints_than_slots_are_all_probed),
 		TEST(dead_endpoints_do_not_keep_live_ones_from_being_probed),
+		TEST(a_connection_that_comes_about_is_enough),
+		TEST(a_closed_port_refuses_a_connection_too),
+		TEST(a_mark_needs_ports),
+		TEST(a_probe_with_a_mark_leaves_from_the_port_that_the_owner_was_told),
+		TEST(a_result_that_the_owner_takes_back_does_not_count),
+		TEST(a_port_that_others_have_is_passed_over),
+		TEST(a_source_that_is_no_address_of_this_host_is_told),
+		TEST(dead_endpoints_do_not_take_all_ports),
 		cmocka_unit_test(faults_of_our_own_say_nothing_of_the_endpoint),
 	};
 #undef TEST

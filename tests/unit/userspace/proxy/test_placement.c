@@ -179,9 +179,33 @@ static void a_new_generation_is_a_stranger(void **state)
 
 	placement_given(&place->placement, 0, 1, 0, 100, NOW);
 	placement_learn(&place->placement, 0, 0, 100, 10 * NS_PER_S);
-	assert_true(place->placement.targets[0].bias > 1);
+	assert_true(place->placement.targets[0].bias.factor > 1);
 	placement_given(&place->placement, 0, 2, 0, 100, NOW);
-	assert_true(place->placement.targets[0].bias == 0);
+	assert_true(place->placement.targets[0].bias.weight == 0);
+}
+
+/* Home was dark; the other region served long prompts, faster than predicted. */
+static void what_an_outage_taught_of_one_region_does_not_keep_requests_there(void **state)
+{
+	struct place *place = *state;
+	struct placement_request request = {.tokens = 20000};
+	struct pick pick;
+
+	placement_given(&place->placement, 2, 1, 1, 20000, NOW);
+	for (int i = 0; i < 30; i++)
+		placement_learn(&place->placement, 2, 1, 20000, 400 * NS_PER_MS);
+	pick = placement_pick(&place->placement, &snapshot, &pool, &request, NOW, REAL);
+	assert_int_equal(pick.reason, PICK_LOWEST);
+	assert_int_equal(endpoints[pick.index].cluster, 0);
+	/* but what is slower than its like, seen itself, is left for another */
+	placement_given(&place->placement, 0, 1, 0, 20000, NOW);
+	placement_given(&place->placement, 1, 1, 0, 20000, NOW);
+	for (int i = 0; i < 30; i++) {
+		placement_learn(&place->placement, 0, 0, 20000, 4000 * NS_PER_MS);
+		placement_learn(&place->placement, 1, 0, 20000, 4000 * NS_PER_MS);
+	}
+	pick = placement_pick(&place->placement, &snapshot, &pool, &request, NOW, REAL);
+	assert_int_equal(pick.reason, PICK_SPILL);
 }
 
 int main(void)
@@ -197,6 +221,7 @@ int main(void)
 		PLACED(an_endpoint_that_failed_rests_and_is_tried_again),
 		PLACED(two_lost_ways_in_a_row_make_a_cluster_suspect),
 		PLACED(a_new_generation_is_a_stranger),
+		PLACED(what_an_outage_taught_of_one_region_does_not_keep_requests_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,42 @@ static void a_stream_is_passed_on_chunk_by_chunk_as_it_comes(void **state)
 	close(client);
 }
 
+static float bias_weight_sum(const struct rig *rig)
+{
+	float sum = 0;
+
+	for (unsigned i = 0; i < RIG_ENDPOINTS; i++)
+		sum += rig->worker->placement.targets[i].bias.weight;
+	return sum;
+}
+
+/* An answer in one piece begins when all of it has been generated. */
+static void only_a_streams_first_byte_teaches_how_long_a_prefill_takes(void **state)
+{
+	RIG_READY(rig, NULL);
+	int client = rig_client(rig), server;
+	unsigned index;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept_any(rig, &index);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server, answer_ok);
+	rig_expect(rig, client, "{\"ok\": true}\n");
+	assert_true(bias_weight_sum(rig) == 0);
+	close(server);
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept_any(rig, &index);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server,
+		 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+		 "Transfer-Encoding: chunked\r\n\r\nb\r\ndata: {}\n\n\r\n");
+	rig_expect(rig, client, "data: {}");
+	assert_true(bias_weight_sum(rig) > 0);
+	close(server);
+	close(client);
+}
+
 static void a_refused_endpoint_is_replaced(void **state)
 {
 	RIG_READY(rig, NULL);
@@ -1132,6 +1168,7 @@ int main(void)
 		cmocka_unit_test(a_request_reaches_an_endpoint_and_its_answer_comes_back),
 		cmocka_unit_test(both_connections_are_kept_alive),
 		cmocka_unit_test(a_stream_is_passed_on_chunk_by_chunk_as_it_comes),
+		cmocka_unit_test(only_a_streams_first_byte_teaches_how_long_a_prefill_takes),
 		cmocka_unit_test(a_refused_endpoint_is_replaced),
 		cmocka_unit_test(a_reset_before_the_answer_is_retried),
 		cmocka_unit_test(a_head_without_a_body_byte_can_still_be_retried),

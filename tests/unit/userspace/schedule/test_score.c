@@ -263,21 +263,61 @@ static void a_cold_start_is_spread_evenly(void **state)
 		assert_int_equal(given[i], 100);
 }
 
-static void bias_follows_what_is_seen_and_is_clipped(void **state)
+static void a_bias_follows_what_is_seen_and_is_clipped(void **state)
 {
-	double bias = 0;
+	const struct score_bias nobody = {0};
+	struct score_bias bias = {0};
 
 	(void)state;
-	bias = score_bias_learn(bias, 200, 100);
-	assert_true(near(bias, 1.05));
+	assert_true(near(score_bias_expect(&bias, &nobody), 1));
+	score_bias_learn(&bias, 2000, 1000);
+	assert_true(bias.factor == 2.0f);
 	for (int i = 0; i < 1000; i++)
-		bias = score_bias_learn(bias, 1e9, 100);
-	assert_true(bias <= 4.0 && bias > 3.9);
+		score_bias_learn(&bias, 1e9, 1000);
+	assert_true(bias.factor <= 4.0f && bias.factor > 3.99f && bias.weight <= 20.0f);
+	assert_true(score_bias_expect(&bias, &nobody) > 3);
 	for (int i = 0; i < 1000; i++)
-		bias = score_bias_learn(bias, 0, 100);
-	assert_true(bias >= 0.25 && bias < 0.26);
-	assert_true(near(score_bias_learn(bias, 5, 0), bias));
-	assert_true(near(score_bias_learn(bias, NAN, 10), bias));
+		score_bias_learn(&bias, 0, 1000);
+	assert_true(bias.factor >= 0.25f && bias.factor < 0.26f);
+	for (int i = 0; i < 3; i++) {
+		const double not_seen[][2] = {{5, 0}, {NAN, 10}, {-1, 10}};
+		const struct score_bias before = bias;
+
+		score_bias_learn(&bias, not_seen[i][0], not_seen[i][1]);
+		assert_memory_equal(&bias, &before, sizeof(bias));
+	}
+}
+
+/* A hundred greetings that each took 39 ms longer than they had to, ten documents. */
+static void short_prompts_on_a_busy_host_do_not_teach_how_long_documents_take(void **state)
+{
+	struct score_bias bias = {0};
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		score_bias_learn(&bias, 50, 11);
+		if (i % 10 == 0)
+			score_bias_learn(&bias, 1000, 1000);
+	}
+	assert_true(bias.factor < 2.0f && bias.factor >= 1.0f);
+}
+
+static void an_endpoint_that_nobody_knows_is_taken_for_one_of_its_pool(void **state)
+{
+	const struct score_bias unknown = {0};
+	struct score_bias fast = {0}, slow = {0}, pool = {0};
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		score_bias_learn(&fast, 500, 1000);
+		score_bias_learn(&slow, 2000, 1000);
+	}
+	score_bias_add(&pool, &fast);
+	score_bias_add(&pool, &unknown);
+	assert_true(fabs(score_bias_expect(&unknown, &pool) - 0.5) < 0.05);
+	assert_true(fabs(score_bias_expect(&fast, &pool) - 0.5) < 0.05);
+	/* what it has shown itself counts for more */
+	assert_true(score_bias_expect(&slow, &pool) > 1.5);
 }
 
 static void the_margin_that_was_compared_is_told(void **state)
@@ -302,7 +342,9 @@ int main(void)
 		cmocka_unit_test(an_old_sample_costs_up_to_its_limit),
 		cmocka_unit_test(picks_are_as_the_table_says),
 		cmocka_unit_test(a_cold_start_is_spread_evenly),
-		cmocka_unit_test(bias_follows_what_is_seen_and_is_clipped),
+		cmocka_unit_test(a_bias_follows_what_is_seen_and_is_clipped),
+		cmocka_unit_test(short_prompts_on_a_busy_host_do_not_teach_how_long_documents_take),
+		cmocka_unit_test(an_endpoint_that_nobody_knows_is_taken_for_one_of_its_pool),
 		cmocka_unit_test(the_margin_that_was_compared_is_told),
 	};
 
