@@ -28,7 +28,8 @@
 
 #define MARK_MAGIC 0x536c5563u
 #define METADATA_BYTES_MAX 256
-#define POISON_BYTES 32
+#define POISON_BYTES 96 /* more than any program adds */
+#define POISON_BYTES_OLD 20 /* 6.1 takes 32 bytes of metadata, 12 are the mark's */
 
 static const char network_script[] =
 	"set -e; ip link set lo up\n"
@@ -113,6 +114,17 @@ static void quiet(enum log_level level, const char *text)
 		printf("%s\n", text);
 }
 
+/* Does this kernel take so much metadata? */
+static bool poison_fits(const struct bench *bench, uint32_t poison)
+{
+	uint8_t bytes[POISON_BYTES + 64] = {0};
+	struct xdp_md in = {.data = poison, .data_end = poison + 64};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes, .data_size_in = poison + 64,
+		    .ctx_in = &in, .ctx_size_in = sizeof(in), .repeat = 1);
+
+	return bpf_prog_test_run_opts(bench->programs[PROGRAM_XDP], &options) == 0;
+}
+
 int bench_setup(void **state)
 {
 	struct bench *bench;
@@ -136,6 +148,9 @@ int bench_setup(void **state)
 		err = maps_open_all(bench);
 	if (!err)
 		bench_reopen(bench);
+	if (!err)
+		bench->poison_bytes = poison_fits(bench, POISON_BYTES) ? POISON_BYTES
+								       : POISON_BYTES_OLD;
 	*state = bench;
 	return err;
 }
@@ -262,13 +277,13 @@ static void mark_split(struct run *run, const uint8_t *bytes, size_t size, size_
  * written looks like a zero that was.  Metadata is the one part of the headroom
  * that can be filled: when a program makes room in front of the packet the
  * kernel moves metadata further to the front and leaves its old bytes where the
- * new header will be.  32 bytes are what 6.1 takes. */
+ * new header will be. */
 static size_t poison_put(uint8_t *bytes, const struct bench *bench)
 {
 	if (!bench->is_poisoned)
 		return 0;
-	memset(bytes, 0xff, POISON_BYTES);
-	return POISON_BYTES;
+	memset(bytes, 0xff, bench->poison_bytes);
+	return bench->poison_bytes;
 }
 
 static struct run run_xdp(const struct bench *bench, int program, uint32_t ifindex,

@@ -34,7 +34,8 @@ struct bench {
 	uint32_t client_ifindex, endpoint_ifindex;
 	struct traffic before[VERDICT_COUNT]; /* at bench_mark() */
 	struct traffic endpoints_before[BENCH_GOT_IDS];
-	bool is_poisoned; /* XDP: room for new headers is full of ff, not 00 */
+	bool is_poisoned; /* XDP: room for new headers is full of ff, not 00 ... */
+	size_t poison_bytes; /* ... so many before the packet, as the kernel lets us */
 };
 
 /* cmocka group set-up and tear-down.  Without the rights for it *state stays

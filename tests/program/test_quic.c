@@ -13,7 +13,7 @@
 #define INITIAL 0xc0
 #define ZERO_RTT 0xd0
 #define HANDSHAKE 0xe0
-#define CLIENTS 60
+#define CLIENTS 40
 
 static struct bench *quic_bench(void **state, const struct road *road)
 {
