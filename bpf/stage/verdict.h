@@ -74,7 +74,12 @@ static __noinline void event_write(void *ctx, const struct packet *p, __u32 verd
 	event->frame_bytes = p->frame_bytes;
 	if (bytes > EVENT_SNAP_BYTES)
 		bytes = EVENT_SNAP_BYTES;
-	event->snap_bytes = bytes && PACKET_LOAD(ctx, event->snap, bytes) == 0 ? bytes : 0;
+	/* 1 to EVENT_SNAP_BYTES, a power of two, so that 6.1 sees it as well; where there is
+	 * no packet nothing is loaded */
+	bytes--;
+	asm volatile("" : "+r"(bytes)); /* clang would put the test for 0 back */
+	bytes = (bytes & (EVENT_SNAP_BYTES - 1)) + 1;
+	event->snap_bytes = PACKET_LOAD(ctx, event->snap, bytes) == 0 ? bytes : 0;
 	event->interval = asked->interval;
 	event->endpoint = p->endpoint;
 	event->ifindex = p->ifindex;
