@@ -205,6 +205,7 @@ static __always_inline int icmp_find_in_table(struct packet *p, const struct con
 __noinline int icmp_find_flow(struct packet *p, const struct contract *c)
 {
 	const struct nat_flow *flow;
+	struct flow_key key;
 	int stage;
 
 	if (!p || !c)
@@ -213,7 +214,8 @@ __noinline int icmp_find_flow(struct packet *p, const struct contract *c)
 	if (stage != STAGE_NEXT)
 		return stage == VERDICT_L7_LOCAL ? stage : VERDICT_ICMP_UNKNOWN;
 	p->now = bpf_ktime_get_coarse_ns();
-	flow = p->vip_flags & VIP_F_NAT ? bpf_map_lookup_elem(&nat_fwd, &p->key) : NULL;
+	key = p->key; /* 6.1 takes no key from memory it knows as an argument only */
+	flow = p->vip_flags & VIP_F_NAT ? bpf_map_lookup_elem(&nat_fwd, &key) : NULL;
 	if (flow) {
 		__builtin_memcpy(&p->to, flow, sizeof(p->to));
 		p->endpoint = flow->endpoint;

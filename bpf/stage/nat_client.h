@@ -12,9 +12,11 @@
 
 #include "bpf/maps.h"
 
+/* The key is copied: 6.1 takes none from memory that a function was only given. */
 static __always_inline void nat_client_less(const struct ip_addr *client)
 {
-	struct nat_client *count = bpf_map_lookup_elem(&nat_clients, client);
+	struct ip_addr key = *client;
+	struct nat_client *count = bpf_map_lookup_elem(&nat_clients, &key);
 
 	if (count && count->flows)
 		__sync_fetch_and_add(&count->flows, -1);
@@ -23,11 +25,12 @@ static __always_inline void nat_client_less(const struct ip_addr *client)
 /* One flow more; false: the client has all it may have. */
 static __always_inline bool nat_client_more(const struct ip_addr *client, __u32 max)
 {
-	struct nat_client *count = bpf_map_lookup_elem(&nat_clients, client);
+	struct ip_addr key = *client;
+	struct nat_client *count = bpf_map_lookup_elem(&nat_clients, &key);
 	struct nat_client first = {.flows = 1};
 
 	if (!count) {
-		bpf_map_update_elem(&nat_clients, client, &first, BPF_NOEXIST);
+		bpf_map_update_elem(&nat_clients, &key, &first, BPF_NOEXIST);
 		return true;
 	}
 	if (count->flows >= max)

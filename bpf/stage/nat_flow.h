@@ -126,7 +126,7 @@ static __always_inline struct nat_flow *flow_find(struct packet *p, __u64 now)
 
 /* Both halves of p's flow, p being the client's, so that the packet may begin a new
  * one. */
-__noinline int flow_forget(const struct packet *p)
+static __noinline int flow_forget(const struct packet *p)
 {
 	struct flow_key key;
 

@@ -199,7 +199,7 @@ static __always_inline int flow_join(struct packet *p)
 }
 
 /* Stores the nat_fwd half, the other being there. */
-__noinline int snat_forward_store(struct packet *p, __u64 now)
+static __noinline int snat_forward_store(struct packet *p, __u64 now)
 {
 	struct nat_flow value = {.seen_at = now};
 	struct flow_key key;
