@@ -9,8 +9,8 @@
  *                                         "NAME COUNT" a server
  *
  * ask and hold end with 1 at the first message without an answer within 3 s, and
- * say on stderr what was wrong; load counts them as "failed".  hold asks again by
- * UDP, up to five times: queues of a crowded host may lose a datagram. */
+ * say on stderr what was wrong; load counts them as "failed".  By UDP both ask
+ * again, up to five times: queues of a crowded host may lose a datagram. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -156,6 +156,15 @@ static bool flow_ask(int fd, char answer[NAME_BYTES])
 	return true;
 }
 
+static bool flow_ask_well(int fd, int type, char answer[NAME_BYTES])
+{
+	for (int tries = type == SOCK_DGRAM ? DATAGRAM_TRIES : 1; tries > 0; tries--) {
+		if (flow_ask(fd, answer))
+			return true;
+	}
+	return false;
+}
+
 static int failed(const char *what, int number)
 {
 	fprintf(stderr, "%s %d: %s\n", what, number, strerror(errno));
@@ -170,7 +179,7 @@ static int ask(int type, int count)
 
 		if (fd < 0)
 			return failed("connect", i);
-		if (!flow_ask(fd, answer))
+		if (!flow_ask_well(fd, type, answer))
 			return failed("answer", i);
 		puts(answer);
 		close(fd);
@@ -186,12 +195,9 @@ static int hold(int type, int count, unsigned gap_ms)
 		return failed("connect", 0);
 	for (int i = 0; i < count; i++) {
 		char answer[NAME_BYTES];
-		int tries = type == SOCK_DGRAM ? DATAGRAM_TRIES : 1;
 
-		while (!flow_ask(fd, answer)) {
-			if (--tries == 0)
-				return failed("answer", i);
-		}
+		if (!flow_ask_well(fd, type, answer))
+			return failed("answer", i);
 		puts(answer);
 		fflush(stdout);
 		sleep_ms(gap_ms);
