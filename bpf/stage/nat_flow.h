@@ -136,7 +136,8 @@ static __noinline int flow_forget(const struct packet *p)
 		nat_client_less(&p->key.src);
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	flow_remove(&key, !p->is_answer);
-	flow_remove(&p->key, p->is_answer);
+	key = p->key; /* 6.1 takes no key from a global function's argument */
+	flow_remove(&key, p->is_answer);
 	return 0;
 }
 

@@ -188,7 +188,8 @@ static __always_inline int flow_join(struct packet *p)
 
 	flow_mirror_key(&p->to, p->key.proto, &key);
 	bpf_map_delete_elem(&nat_rev, &key);
-	winner = bpf_map_lookup_elem(&nat_fwd, &p->key);
+	key = p->key;
+	winner = bpf_map_lookup_elem(&nat_fwd, &key);
 	if (!winner)
 		return VERDICT_TABLE_FULL;
 	__builtin_memcpy(&p->to, winner, sizeof(p->to));
@@ -201,9 +202,11 @@ static __always_inline int flow_join(struct packet *p)
 static __noinline int snat_forward_store(struct packet *p, __u64 now)
 {
 	struct nat_flow value = {.seen_at = now};
+	struct flow_key key;
 
 	if (!p)
 		return VERDICT_TABLE_FULL;
+	key = p->key;
 	value.endpoint = p->endpoint;
 	value.generation = p->generation;
 	value.vip = p->vip;
@@ -211,7 +214,7 @@ static __noinline int snat_forward_store(struct packet *p, __u64 now)
 	value.packets = p->count;
 	value.bytes = p->bytes;
 	__builtin_memcpy(&value, &p->to, sizeof(p->to));
-	if (bpf_map_update_elem(&nat_fwd, &p->key, &value, BPF_NOEXIST))
+	if (bpf_map_update_elem(&nat_fwd, &key, &value, BPF_NOEXIST))
 		return flow_join(p);
 	return STAGE_NEXT;
 }

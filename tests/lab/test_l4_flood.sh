@@ -50,6 +50,7 @@ for proto in tcp udp; do
 	l4_ctl 1 vip set "$(l4_vip 4)/$proto" --way ipip --endpoint "10.2.0.21:$L4_PORT*1" \
 		--endpoint "10.2.0.22:$L4_PORT*100" >/dev/null
 done
+# (UDP asks again: a crowded host loses datagrams, and which endpoint answers is the question.)
 # At a rate that this machine carries: what is tested is who keeps its endpoint, not how many
 # packets a crowded host loses in its queues.
 for kind in syn ack udp; do
@@ -59,7 +60,7 @@ done
 wait "${pids[@]}"
 for n in 1 2 3 4 5 6 7 8; do
 	check "TCP flow $n kept its endpoint, every answer in time" held "tcp-$n" 120
-	check "UDP flow $n kept its endpoint, every answer in time" held "udp-$n" 120
+	check "UDP flow $n kept its endpoint, every answer came" held "udp-$n" 120
 done
 check "the flow table is as large as before" equals "$(bpf_memory)" "$memory"
 check "the gateway has judged the flood" between 500000 "$(l4_verdict 1 forwarded)" 100000000

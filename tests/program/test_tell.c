@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Packets that the gateway answers itself: too big for the way to the endpoint, and
  * mid-flow to an endpoint that is out. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "tests/harness/road.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
 
 #define MTU 1400
 
@@ -132,8 +135,15 @@ static void too_big_is_told_so_often_and_then_only_counted(void **state)
 	struct bench *bench = bench_with_mtu(state, road);
 	struct frame_spec in = segment(road, MTU + 1);
 	struct frame frame;
+	cpu_set_t cpus;
 
 	frame_build(&frame, &in);
+	/* the budget is a CPU's and a tick's, and tests before this one have had of it */
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)sched_getcpu(), &cpus);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
+	for (uint32_t tick = clock_tick(); clock_tick() == tick;)
+		usleep(10000);
 	bench_mark(bench);
 	for (int i = 0; i < 5000; i++)
 		bench_run(bench, PROGRAM_XDP, bench->client_ifindex, &frame);

@@ -190,6 +190,8 @@ int ring_build(const struct ring_member *members, size_t count, uint64_t seed,
 	uint32_t size;
 	int err;
 
+	if (count > ENDPOINTS_MAX)
+		return -E2BIG;
 	for (size_t i = 0; i < count; i++)
 		used += members[i].weight > 0;
 	size = ring_size_for(used);
