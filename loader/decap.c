@@ -22,7 +22,7 @@
 #include "bpf/decap.skel.h"
 #include "loader/decap.h"
 #include "loader/device.h"
-#include "loader/netns.h"
+#include "userspace/base/netns.h"
 #include "loader/pin.h"
 #include "maps/access/decap_maps.h"
 #include "userspace/base/address.h"

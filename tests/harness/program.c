@@ -20,7 +20,7 @@
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
-#include "loader/netns.h"
+#include "userspace/base/netns.h"
 #include "maps/access/map_spec.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
