@@ -203,14 +203,16 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
-	struct packet *p =
-		packet_new(skb->ifindex, skb->len, skb->gso_segs ? skb->gso_segs : 1, false);
 	const struct contract *contract_ = contract_get();
 	struct route route = {};
 	struct nat_flow *flow = NULL;
+	struct packet *p;
 	int stage;
 
-	if (!contract_ || !p || mark_take(skb) != VERDICT_TO_TC)
+	if (!contract_ || mark_take(skb) != VERDICT_TO_TC)
+		return TC_PASS;
+	p = packet_new(skb->ifindex, skb->len, skb->gso_segs ? skb->gso_segs : 1, false);
+	if (!p)
 		return TC_PASS;
 	stage = parse_skb(skb, p);
 	if (stage == STAGE_NEXT)
