@@ -43,8 +43,9 @@ check "and the device it assumes" equals "$(explain | jq -r '.device + " " + .ho
 check "in words too" eval \
 	'lab_ctl explain --src 10.1.0.2:40000 --dst "$vip/tcp" | grep -q "^verdict   forwarded: sent on to an endpoint$"'
 
+# not of the ephemeral ports: those linger in TIME_WAIT after other connections, and bind is refused
 right=0
-for port in $(seq 40001 40012); do
+for port in $(seq 20001 20012); do
 	[ "$(explained_pod "$port")" = "$(served_by "$port")" ] && right=$((right + 1))
 done
 check "12 of 12 connections go where it said" equals $right 12
