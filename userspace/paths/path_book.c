@@ -113,7 +113,7 @@ enum neighbour_step path_book_step(struct path_book *book, uint32_t id, const st
 		return NEIGHBOUR_NOTHING;
 	/* a table that is flushed all the time must not keep us busy */
 	if (book->held_at_ns[id] && now->monotonic_ns < book->held_at_ns[id] + HOLD_PAUSE_NS) {
-		book->paused = true; /* the next look comes back to it */
+		book->hold_waits[id] = book->paused = true; /* the next look comes back to it */
 		return NEIGHBOUR_NOTHING;
 	}
 	book->held_at_ns[id] = now->monotonic_ns;
@@ -151,6 +151,7 @@ bool path_book_reap(struct path_book *book, const struct path_now *now,
 		nexthop_table_free(&book->hops, id);
 		book->known[id] = false;
 		book->held_at_ns[id] = 0;
+		book->hold_waits[id] = false;
 		hop_write(book, id, now);
 		return true;
 	}
@@ -246,15 +247,15 @@ static bool member_equal(const struct path_member *a, const struct path_member *
 	       address_equal(&a->addr, &b->addr);
 }
 
-/* Next hops whose turn to be held came too early. */
+/* Next hops whose turn to be held came too early, resolved meanwhile or not: what resolved them
+ * may have been a packet of anyone's, and the kernel does not keep that. */
 static void holds_resume(struct path_book *book)
 {
 	book->paused = false;
 	for (uint32_t id = 0; id < NEXTHOPS_MAX; id++) {
-		const struct nexthop_entry *entry = &book->hops.entries[id];
-
-		if (hop_wants_hold(entry) && neighbour_rests(&entry->neighbour))
+		if (book->hold_waits[id])
 			id_queue_put(&book->steps, id);
+		book->hold_waits[id] = false;
 	}
 }
 

@@ -50,7 +50,7 @@ struct path_book {
 	bool looked; /* path_book_look() has been called */
 	uint32_t problems_named; /* since the last refresh */
 	uint32_t problems_unnamed;
-	bool paused; /* a next hop was to be held again too soon */
+	bool paused; /* some of hold_waits[] is true */
 	bool links_listed; /* a list of all links is being read */
 	bool links_changed; /* since it began */
 	struct link_table links;
@@ -58,6 +58,7 @@ struct path_book {
 	struct path_member members[ENDPOINTS_MAX];
 	uint64_t
 		held_at_ns[NEXTHOPS_MAX]; /* CLOCK_MONOTONIC of the last request to hold; 0: none */
+	bool hold_waits[NEXTHOPS_MAX]; /* it was to be held again too soon */
 	bool known[NEXTHOPS_MAX]; /* the kernel has said what it has of the neighbour */
 	struct id_queue routes; /* endpoints whose route is to be asked for */
 	struct id_queue steps; /* next hops for which path_book_step() is not NOTHING */

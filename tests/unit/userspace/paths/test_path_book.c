@@ -510,6 +510,35 @@ static void only_what_was_held_for_us_is_released(void **state)
 	}
 }
 
+/* `ip neigh flush` goes round until nothing is left, and then a packet of anyone's resolves it. */
+static void one_that_is_lost_twice_in_a_row_is_held_again_soon(void **state)
+{
+	struct fixture *f = *state;
+	struct neighbour held = {.ifindex = ETH0, .state = NUD_REACHABLE, .managed = true};
+	uint32_t id;
+
+	endpoint_put(f, 1, "10.10.0.1", WAY_IPIP);
+	route_say(f, 1, ETH0, ROUTER);
+	held.addr = addr_of(ROUTER);
+	for (int i = 0; i < 2; i++) {
+		path_book_neighbour(f->book, &held, &f->now);
+		path_book_neighbour_none(f->book, f->paths[1].nexthop, &f->now);
+		assert_int_equal(step_of(f, 1), i ? NEIGHBOUR_NOTHING : NEIGHBOUR_HOLD);
+	}
+	while (id_queue_take(&f->book->steps, &id))
+		;
+	neighbour_say(f, ETH0, ROUTER, mac_a, NUD_REACHABLE);
+	assert_int_equal(f->book->steps.count, 0);
+	f->now.monotonic_ns += 300 * NS_PER_MS;
+	path_book_look(f->book, &f->now);
+	assert_int_equal(f->book->steps.count, 1);
+	assert_int_equal(step_of(f, 1), NEIGHBOUR_HOLD);
+	while (id_queue_take(&f->book->steps, &id))
+		;
+	path_book_look(f->book, &f->now);
+	assert_int_equal(f->book->steps.count, 0); /* once */
+}
+
 /* A kernel before 5.16 takes the request and forgets the flag. */
 static void a_kernel_that_keeps_nothing_is_asked_at_every_refresh_only(void **state)
 {
@@ -614,6 +643,7 @@ int main(void)
 		TEST(a_permanent_neighbour_is_never_held),
 		TEST(neighbours_of_nat_are_watched_not_held),
 		TEST(only_what_was_held_for_us_is_released),
+		TEST(one_that_is_lost_twice_in_a_row_is_held_again_soon),
 		TEST(a_kernel_that_keeps_nothing_is_asked_at_every_refresh_only),
 		TEST(when_all_ids_are_in_use_the_kernel_is_asked),
 		TEST(nat_leaves_a_quarter_of_the_ids),
