@@ -143,13 +143,13 @@ lab_begin() {
 
 # ---- requests of the client ----
 
-# chat MODEL [CURL OPTIONS...]: prints "STATUS POD" of one short answer
+# chat MODEL [CURL OPTIONS...]: prints a line "STATUS POD" of one short answer, "STATUS " without a pod
 chat() {
-	local model=$1
+	local model=$1 status head=$test_work/head.$BASHPID
 	shift
-	lab_chat "$model" -o /dev/null -D "$test_work/head.$BASHPID" -w '%{http_code} ' "$@"
-	sed -n 's/^x-inference-pod: \([^\r]*\).*/\1/ip' "$test_work/head.$BASHPID"
-	rm -f "$test_work/head.$BASHPID"
+	status=$(lab_chat "$model" -o /dev/null -D "$head" -w '%{http_code}' "$@")
+	echo "$status $(sed -n 's/^x-inference-pod: \([^\r]*\).*/\1/ip' "$head" 2>/dev/null)"
+	rm -f "$head"
 }
 
 # chats COUNT MODEL: one line "STATUS POD" each, one after the other
