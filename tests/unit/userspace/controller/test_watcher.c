@@ -23,6 +23,8 @@
 #define PAGE                                                                                       \
 	"vllm:num_requests_running 3\nvllm:num_requests_waiting 1\nvllm:kv_cache_usage_perc 0.5\n"
 
+#define MANY 80 /* more than are named, few enough for one window of a slow machine */
+
 struct bench {
 	struct maps *maps;
 	struct loop *loop;
@@ -35,8 +37,8 @@ struct bench {
 	struct desired_pool pool;
 	struct plan plan;
 	struct plan_endpoint planned;
-	struct desired_endpoint many[200];
-	struct plan_endpoint many_planned[200];
+	struct desired_endpoint many[MANY];
+	struct plan_endpoint many_planned[MANY];
 };
 
 static int warnings, ups;
@@ -150,7 +152,7 @@ static void follow(struct bench *bench)
 
 #define UNTIL(bench, condition)                                                                    \
 	do {                                                                                       \
-		uint64_t deadline = clock_monotonic_ns() + 5 * NS_PER_S;                           \
+		uint64_t deadline = clock_monotonic_ns() + 20 * NS_PER_S;                          \
                                                                                                    \
 		while (!(condition)) {                                                             \
 			assert_true(clock_monotonic_ns() < deadline);                              \
@@ -283,7 +285,7 @@ static void many_changes_at_once_are_counted_not_named(void **state)
 {
 	struct bench *bench = bench_get(state);
 
-	for (uint32_t i = 0; i < 200; i++) {
+	for (uint32_t i = 0; i < MANY; i++) {
 		bench->many[i] = bench->endpoint;
 		bench->many_planned[i] = bench->planned;
 		bench->many_planned[i].id = 10 + i;
@@ -292,13 +294,13 @@ static void many_changes_at_once_are_counted_not_named(void **state)
 	bench->pool.health.unhealthy_threshold = 100;
 	bench->desired.endpoints = bench->many;
 	bench->plan.endpoints = bench->many_planned;
-	bench->desired.endpoint_count = bench->plan.endpoint_count = 200;
+	bench->desired.endpoint_count = bench->plan.endpoint_count = MANY;
 	follow(bench);
-	UNTIL(bench, watcher_counts(bench->watcher)->changes[HEALTH_UP] == 200);
+	UNTIL(bench, watcher_counts(bench->watcher)->changes[HEALTH_UP] == MANY);
 	assert_int_equal(ups, 50);
 	bench->plan.endpoint_count = 0;
 	follow(bench);
-	UNTIL(bench, strstr(last_warning, "150 more went UP and 0 more DOWN"));
+	UNTIL(bench, strstr(last_warning, "30 more went UP and 0 more DOWN"));
 }
 
 int main(void)
