@@ -205,15 +205,19 @@ enum endpoint_use {
 
 /* What counts as said of the endpoint now: sentences about another generation of
  * the id do not.  Below ENDPOINTS_MAX and CLUSTERS_MAX; a state we do not know is
- * MAINT. */
+ * MAINT.  A DRAIN whose deadline has passed is still called so. */
 enum admin_state endpoint_admin(const struct maps *maps, uint32_t id);
 enum admin_state cluster_admin(const struct maps *maps, uint32_t cluster);
+/* The deadline of its drain, CLOCK_MONOTONIC ns; 0: none, or no drain.  The endpoint's
+ * is its own or its cluster's, whichever is earlier. */
+uint64_t endpoint_drain_until(const struct maps *maps, uint32_t id);
+uint64_t cluster_drain_until(const struct maps *maps, uint32_t cluster);
 /* Zeroed (UNKNOWN, never sampled) when the record is of another generation. */
 struct health endpoint_health(const struct maps *maps, uint32_t id);
 struct load endpoint_load(const struct maps *maps, uint32_t id);
 
 /* The truth table over admin (endpoint's and cluster's) and health; UNKNOWN
- * health is usable.  `generation` 0: any. */
+ * health is usable, a drain past its deadline is MAINT.  `generation` 0: any. */
 enum endpoint_use endpoint_use(const struct maps *maps, uint32_t id, uint32_t generation);
 
 /* Sum over worker rows. */

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
 
 static uint32_t generation_of(const struct maps *maps, uint32_t id)
 {
@@ -34,6 +35,30 @@ enum admin_state cluster_admin(const struct maps *maps, uint32_t cluster)
 	return admin_at(maps, ADMIN_CLUSTER_BASE + cluster, 0);
 }
 
+static uint64_t drain_until_at(const struct maps *maps, uint32_t slot, uint32_t generation)
+{
+	if (admin_at(maps, slot, generation) != ADMIN_DRAIN)
+		return 0;
+	return __atomic_load_n(&maps->admin[slot].drain_until, __ATOMIC_RELAXED);
+}
+
+uint64_t cluster_drain_until(const struct maps *maps, uint32_t cluster)
+{
+	return drain_until_at(maps, ADMIN_CLUSTER_BASE + cluster, 0);
+}
+
+uint64_t endpoint_drain_until(const struct maps *maps, uint32_t id)
+{
+	uint32_t cluster = maps->endpoints[id].cluster;
+	uint64_t own = drain_until_at(maps, id, generation_of(maps, id)), whole = 0;
+
+	if (cluster < CLUSTERS_MAX)
+		whole = cluster_drain_until(maps, cluster);
+	if (!own || !whole)
+		return own ?: whole;
+	return own < whole ? own : whole;
+}
+
 struct health endpoint_health(const struct maps *maps, uint32_t id)
 {
 	struct health seen = maps->health[id];
@@ -48,7 +73,8 @@ struct load endpoint_load(const struct maps *maps, uint32_t id)
 	return sample.generation == generation_of(maps, id) ? sample : (struct load){0};
 }
 
-/* The stricter of the endpoint's and its cluster's. */
+/* The stricter of the endpoint's and its cluster's.  The clock is read only where a
+ * drain has a deadline. */
 static enum admin_state admin_of(const struct maps *maps, uint32_t id)
 {
 	uint32_t cluster = maps->endpoints[id].cluster;
@@ -56,7 +82,14 @@ static enum admin_state admin_of(const struct maps *maps, uint32_t id)
 
 	if (cluster < CLUSTERS_MAX)
 		whole = cluster_admin(maps, cluster);
-	return own > whole ? own : whole;
+	own = own > whole ? own : whole;
+	if (own == ADMIN_DRAIN) {
+		uint64_t until = endpoint_drain_until(maps, id);
+
+		if (until && clock_monotonic_ns() >= until)
+			return ADMIN_MAINT;
+	}
+	return own;
 }
 
 enum endpoint_use endpoint_use(const struct maps *maps, uint32_t id, uint32_t generation)
@@ -94,7 +127,7 @@ int admin_put(const struct maps *maps, uint32_t slot, const struct admin *admin)
 {
 	union {
 		struct admin admin;
-		uint64_t words[2];
+		uint64_t words[3];
 	} value = {.admin = *admin};
 	uint64_t *into;
 
@@ -105,6 +138,7 @@ int admin_put(const struct maps *maps, uint32_t slot, const struct admin *admin)
 	/* state, weight and generation are one word: whole for every reader */
 	into = (uint64_t *)(void *)&maps->admin[slot];
 	__atomic_store_n(&into[1], value.words[1], __ATOMIC_RELAXED);
+	__atomic_store_n(&into[2], value.words[2], __ATOMIC_RELAXED);
 	__atomic_store_n(&into[0], value.words[0], __ATOMIC_RELEASE);
 	return 0;
 }

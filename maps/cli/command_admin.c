@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* drain, undrain and maint: what the operator wants of an endpoint or a cluster.
  *
+ * The deadline of a drain is written with it, and every reader of the map acts on it by
+ * its own clock: no process need be there when it comes.
+ *
  * Only map `admin` is written; proxy and kernel programs read it on every pick,
  * so it holds from the next request or flow on.  A word about an endpoint is said
  * of its generation and ends with it: a new pod on the same id starts READY. */
@@ -28,11 +31,11 @@
 #define PROGRESS_SAME_NS (10 * NS_PER_S) /* and at least so often */
 
 static const struct column columns[] = {
-	{"kind", COLUMN_TEXT},		{"id", COLUMN_NUMBER},	  {"name", COLUMN_TEXT},
-	{"address", COLUMN_TEXT},	{"cluster", COLUMN_TEXT}, {"was", COLUMN_TEXT},
-	{"now", COLUMN_TEXT},		{"since", COLUMN_AGE},	  {"in_flight", COLUMN_NUMBER},
-	{"no_byte_yet", COLUMN_NUMBER}, {"flows", COLUMN_NUMBER}, {"nat_flows", COLUMN_NUMBER},
-	{"table_flows", COLUMN_NUMBER},
+	{"kind", COLUMN_TEXT},	      {"id", COLUMN_NUMBER},	      {"name", COLUMN_TEXT},
+	{"address", COLUMN_TEXT},     {"cluster", COLUMN_TEXT},	      {"was", COLUMN_TEXT},
+	{"now", COLUMN_TEXT},	      {"since", COLUMN_AGE},	      {"drain_left", COLUMN_AGE},
+	{"in_flight", COLUMN_NUMBER}, {"no_byte_yet", COLUMN_NUMBER}, {"flows", COLUMN_NUMBER},
+	{"nat_flows", COLUMN_NUMBER}, {"table_flows", COLUMN_NUMBER},
 };
 
 /* One thing of which a word is said: an endpoint, or a cluster with all it has. */
@@ -41,30 +44,36 @@ struct subject {
 	uint32_t id;
 	enum admin_state was;
 	uint64_t since; /* of the state it is in now */
+	uint64_t drain_until; /* CLOCK_MONOTONIC ns; 0: no deadline */
 	uint32_t *ids; /* endpoints it stands for: borrowed */
 	size_t id_count;
 	struct remaining remaining;
 };
 
 static int admin_write(const struct maps *maps, struct subject *subject, enum admin_state state,
-		       uint64_t now_ns)
+		       uint64_t drain_until, uint64_t now_ns)
 {
 	uint32_t slot = subject->is_cluster ? ADMIN_CLUSTER_BASE + subject->id : subject->id;
 	uint32_t generation = subject->is_cluster ? 0 : maps->endpoints[subject->id].generation;
 	struct admin before = maps->admin[slot];
-	struct admin admin = {.state = (uint8_t)state, .generation = generation, .since = now_ns};
+	struct admin admin = {
+		.state = (uint8_t)state,
+		.generation = generation,
+		.since = now_ns,
+		.drain_until = drain_until,
+	};
 	int err;
 
 	if (before.generation == generation)
 		admin.weight = before.weight;
 	subject->was = subject->is_cluster ? cluster_admin(maps, subject->id)
 					   : endpoint_admin(maps, subject->id);
-	subject->since = now_ns;
-	if (subject->was == state) {
-		if (before.generation == generation)
-			subject->since = before.since;
+	if (subject->was == state && before.generation == generation)
+		admin.since = before.since;
+	subject->since = admin.since;
+	subject->drain_until = drain_until;
+	if (subject->was == state && drain_until == before.drain_until)
 		return 0;
-	}
 	err = admin_put(maps, slot, &admin);
 	if (err)
 		return log_error(err, "admin: cannot write slot %u (%s)", slot, strerror(-err));
@@ -111,6 +120,14 @@ static void remaining_print(const struct remaining *remaining, FILE *out)
 			(unsigned long long)remaining->table_flows);
 }
 
+/* Until the deadline, which it has. */
+static uint64_t left_ns(const struct subject *subject)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	return subject->drain_until > now_ns ? subject->drain_until - now_ns : 0;
+}
+
 static void subject_print(const struct maps *maps, const struct subject *subject,
 			  enum admin_state state, uint64_t now_ns, FILE *out)
 {
@@ -124,6 +141,8 @@ static void subject_print(const struct maps *maps, const struct subject *subject
 			admin_state_name((uint8_t)state));
 	if (subject->was == state && subject->since && now_ns > subject->since)
 		fprintf(out, ", for %s", age_format(now_ns - subject->since, age));
+	if (subject->drain_until)
+		fprintf(out, ", what is left is out in %s", age_format(left_ns(subject), age));
 	fputs("; ", out);
 	remaining_print(&subject->remaining, out);
 	fputc('\n', out);
@@ -151,6 +170,7 @@ static void subject_push(const struct maps *maps, const struct subject *subject,
 	table_push_text(table, admin_state_name((uint8_t)subject->was));
 	table_push_text(table, admin_state_name((uint8_t)state));
 	view_push_age(table, subject->since, now_ns);
+	view_push_left(table, subject->drain_until, clock_monotonic_ns());
 	table_push_number(table, subject->remaining.requests);
 	table_push_number(table, subject->remaining.no_byte_yet);
 	table_push_number(table, remaining_flows(&subject->remaining));
@@ -284,10 +304,13 @@ static int remaining_wait(const struct maps *maps, struct subject *subjects, siz
 static int subjects_say(const struct request *request, const struct maps *maps, int *lock_fd,
 			struct subject *subjects, size_t count, enum admin_state state)
 {
+	uint64_t drain_until = 0;
 	int err = 0, waited;
 
+	if (request->deadline_s)
+		drain_until = clock_monotonic_ns() + request->deadline_s * NS_PER_S;
 	for (size_t i = 0; !err && i < count; i++)
-		err = admin_write(maps, &subjects[i], state, clock_realtime_ns());
+		err = admin_write(maps, &subjects[i], state, drain_until, clock_realtime_ns());
 	closep(lock_fd);
 	if (err)
 		return err;
@@ -393,9 +416,13 @@ const struct command command_drain = {
 		"Says how many are still there; --wait SECONDS waits until none is, says on the way\n"
 		"what is left, and fails if some are left then.  L4 flows count while they are live:\n"
 		"not closing, and through NAT with a packet in the last minute; in the flow table (ipip,\n"
-		"gue, l2) until silent for 3 minutes (UDP and QUIC) or 2 hours (TCP).  A busy UDP flow\n"
-		"never ends by itself: SECONDS is the deadline; 'maint' then moves the rest.\n\n" WHICH_HELP,
-	.options = WITH(OPTION_CLUSTER) | WITH(OPTION_WAIT),
+		"gue, l2) until silent for 3 minutes (UDP and QUIC) or 2 hours (TCP).\n\n"
+		"A busy flow may never end by itself: --deadline SECONDS says how long old ones may\n"
+		"stay.  From then on it is as in maint: UDP moves, TCP in mid-flow is reset or dropped\n"
+		"as its VIP says, no request begins there.  The deadline is in map `admin` and needs no\n"
+		"process to be there; 'drain' again says it anew (without --deadline: none), 'undrain'\n"
+		"and 'maint' clear it.\n\n" WHICH_HELP,
+	.options = WITH(OPTION_CLUSTER) | WITH(OPTION_WAIT) | WITH(OPTION_DEADLINE),
 	.words_min = 2,
 	.words_max = 2,
 	.run = drain_run,

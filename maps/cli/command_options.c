@@ -99,6 +99,13 @@ static int set_wait(void *ctx, const char *value)
 	return options_number("wait", value, 1, 24 * 3600, &request->wait_s);
 }
 
+static int set_deadline(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	return options_number("deadline", value, 1, 7 * 24 * 3600, &request->deadline_s);
+}
+
 static int set_endpoint(void *ctx, const char *value)
 {
 	struct request *request = ctx;
@@ -247,6 +254,9 @@ const struct option_row command_rows[COMMAND_OPTION_COUNT] = {
 			  set_count},
 	[OPTION_WAIT] = {"wait", 'W', "SECONDS", "wait at most so long until nothing is left there",
 			 set_wait},
+	[OPTION_DEADLINE] = {"deadline", 'D', "SECONDS",
+			     "so long old flows may stay; then as in maint (default: no end)",
+			     set_deadline},
 	[OPTION_ENDPOINT] = {"endpoint", 'e', "ENDPOINT",
 			     "ADDRESS:PORT[*WEIGHT][,way=WAY][,id=N]; repeat for each",
 			     set_endpoint},

@@ -184,6 +184,8 @@ static void endpoint_write(struct text *text, const struct explanation *explanat
 	if (endpoint->cluster < CLUSTERS_MAX)
 		text_printf(text, ", of its cluster %s",
 			    admin_state_name((uint8_t)cluster_admin(maps, endpoint->cluster)));
+	if (endpoint_drain_until(maps, id) && endpoint_use(maps, id, 0) == ENDPOINT_MAINT)
+		text_puts(text, " (the deadline of the drain is over)");
 	text_printf(text, ", health %s\n", health_state_name(endpoint_health(maps, id).state));
 }
 

@@ -29,6 +29,7 @@ struct request {
 	unsigned long interval_ms;
 	unsigned long count;
 	unsigned long wait_s;
+	unsigned long deadline_s;
 	const char *way, *pick, *down; /* of a VIP, as typed */
 	bool quic;
 	const char *endpoints[REQUEST_ENDPOINTS_MAX]; /* "ADDR:PORT[*WEIGHT][,NAME=VALUE]..." */

@@ -78,6 +78,14 @@ void view_push_age(struct table *table, uint64_t at_ns, uint64_t now_ns)
 		table_push_number(table, now_ns > at_ns ? now_ns - at_ns : 0);
 }
 
+void view_push_left(struct table *table, uint64_t until, uint64_t now_ns)
+{
+	if (!until)
+		table_push_none(table);
+	else
+		table_push_number(table, until > now_ns ? until - now_ns : 0);
+}
+
 void view_push_name(struct table *table, const char *name, size_t size)
 {
 	if (!name[0])

@@ -10,6 +10,7 @@ static const struct column columns[] = {
 	{"cluster", COLUMN_TEXT, .about = "its name"},
 	{"region", COLUMN_TEXT, .about = "where it is"},
 	{"admin", COLUMN_TEXT, .about = "asked for: READY, DRAIN or MAINT"},
+	{"drain_left", COLUMN_AGE, .about = "until the deadline of its drain; 0: over, so maint"},
 	{"round_trip", COLUMN_MICROSECONDS, .about = "smoothed, measured by probes"},
 	{"seen", COLUMN_AGE, .about = "since a probe there last succeeded"},
 	{"endpoints", COLUMN_NUMBER, .about = "records that name this cluster"},
@@ -33,6 +34,7 @@ static void row_push(const struct maps *maps, uint32_t id, const struct view_now
 	view_push_cluster(table, maps, id);
 	view_push_name(table, cluster->region, sizeof(cluster->region));
 	table_push_text(table, admin_state_name((uint8_t)cluster_admin(maps, id)));
+	view_push_left(table, cluster_drain_until(maps, id), now->monotonic_ns);
 	if (cluster->rtt_us)
 		table_push_number(table, cluster->rtt_us);
 	else

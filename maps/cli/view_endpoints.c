@@ -22,6 +22,8 @@ static const struct column columns[] = {
 	{"use", COLUMN_TEXT, .about = "what follows: usable, draining, down or maint"},
 	{"admin", COLUMN_TEXT, .about = "asked for: READY, DRAIN or MAINT"},
 	{"cluster_admin", COLUMN_TEXT, .about = "asked for of its cluster"},
+	{"drain_left", COLUMN_AGE,
+	 .about = "until the deadline of its drain, or of its cluster's; 0: over, so maint"},
 	{"health", COLUMN_TEXT, .about = "observed by probes: UNKNOWN, UP or DOWN"},
 	{"reason", COLUMN_TEXT, .about = "of the last probe"},
 	{"since", COLUMN_AGE, .about = "since health last changed"},
@@ -106,6 +108,7 @@ static void states_push(const struct maps *maps, uint32_t id, const struct view_
 		table_push_text(table, admin_state_name((uint8_t)cluster_admin(maps, cluster)));
 	else
 		table_push_none(table);
+	view_push_left(table, endpoint_drain_until(maps, id), now->monotonic_ns);
 	table_push_text(table, health_state_name(health.state));
 	table_push_text(table, health_reason_name(health.reason));
 	view_push_age(table, health.since, now->realtime_ns);

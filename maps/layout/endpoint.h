@@ -62,13 +62,14 @@ _Static_assert(sizeof(struct pool) == 104, "pool is a wire format");
 
 enum admin_state {
 	ADMIN_READY, /* zero: a fresh map means ready */
-	ADMIN_DRAIN, /* no new flow or request; old ones stay */
+	ADMIN_DRAIN, /* no new flow or request; old ones stay, until the deadline if there is one */
 	ADMIN_MAINT, /* out: treated as DOWN */
 	ADMIN_COUNT
 };
 
 /* Map `admin`: array, ADMIN_SLOTS, mappable.  Index: endpoint id, or
- * ADMIN_CLUSTER_BASE + cluster id.  Writer: CLI.  Readers: all. */
+ * ADMIN_CLUSTER_BASE + cluster id.  Writer: CLI.  Readers: all.  A deadline needs
+ * nobody to watch for it: from then on every reader takes DRAIN for MAINT. */
 #define ADMIN_CLUSTER_BASE ENDPOINTS_MAX
 #define ADMIN_SLOTS (ENDPOINTS_MAX + CLUSTERS_MAX)
 struct admin {
@@ -78,8 +79,9 @@ struct admin {
 	__u32 generation; /* of the endpoint it was said of: stale ones do not count; 0 for clusters
 			   */
 	__u64 since; /* CLOCK_REALTIME, ns */
+	__u64 drain_until; /* the deadline of a DRAIN: CLOCK_MONOTONIC, ns; 0: none */
 };
-_Static_assert(sizeof(struct admin) == 16, "admin is a wire format");
+_Static_assert(sizeof(struct admin) == 24, "admin is a wire format");
 
 enum health_state { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN, HEALTH_COUNT };
 

@@ -79,6 +79,8 @@ void bench_cid(struct bench *bench, uint32_t server_id, uint32_t endpoint);
 void bench_live(struct bench *bench, uint32_t id, uint32_t flows, uint32_t cost, uint32_t weight);
 /* Slot: endpoint id or ADMIN_CLUSTER_BASE. */
 void bench_admin(struct bench *bench, uint32_t slot, uint8_t state);
+/* The same, a DRAIN with a deadline: CLOCK_MONOTONIC ns. */
+void bench_drain_until(struct bench *bench, uint32_t slot, uint64_t until);
 void bench_health(struct bench *bench, uint32_t id, uint8_t state);
 /* L4 VIPs of both protocols, port 80, with endpoints 0, 1, 2 reached by NAT, all
  * of one family. */

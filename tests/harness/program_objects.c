@@ -140,6 +140,12 @@ void bench_admin(struct bench *bench, uint32_t slot, uint8_t state)
 	bench->operator->admin[slot].state = state;
 }
 
+void bench_drain_until(struct bench *bench, uint32_t slot, uint64_t until)
+{
+	bench->operator->admin[slot].drain_until = until;
+	bench_admin(bench, slot, ADMIN_DRAIN);
+}
+
 void bench_health(struct bench *bench, uint32_t id, uint8_t state)
 {
 	bench->controller->health[id].generation = 1;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Drain and down: an endpoint in DRAIN gets no new flow and keeps its old ones, TCP and UDP, and the
-# CLI says how many are left; from one in MAINT new connections and UDP move at once.
+# CLI says how many are left; at the deadline of a drain UDP moves and TCP ends, with no controller
+# there; from an endpoint in MAINT new connections and UDP move at once.
 # shellcheck source=tests/lab/testing.sh
 . "$(dirname "$0")/testing.sh"
 # shellcheck source=tests/lab/l4.sh
@@ -24,6 +25,10 @@ finished() { # LOG COUNT: every answer came, from one endpoint
 	cat "$l4_dir/$1.error"
 	sort "$l4_dir/$1" | uniq -c
 	[ "$(wc -l <"$l4_dir/$1")" = "$2" ] && [ "$(sort -u "$l4_dir/$1" | wc -l)" = 1 ]
+}
+of_ep1() { # FIELD: as the CLI shows it of endpoint 1's row
+	l4_ctl 1 --json show endpoints |
+		jq -r --arg f "$1" '[.[] | select(.address | startswith("10.2.0.21"))[$f]] | first'
 }
 only_ep2() {
 	l4_ask "$1" 4 25 >"$l4_dir/new" && all_are ep2 "$l4_dir/new"
@@ -54,6 +59,41 @@ for way in nat ipip; do
 		check "$way: UDP flow $n went on where it was, whole" finished "udp-$n" 60
 	done
 	l4_ctl 1 undrain endpoint 10.2.0.21:$L4_PORT >/dev/null
+
+	l4_ctl 1 drain endpoint 10.2.0.22:$L4_PORT >/dev/null # so that all flows are endpoint 1's
+	pids=()
+	for n in 1 2; do
+		l4_hold "tcp-late-$n" tcp 4 70 50
+		pids+=("$l4_hold_pid")
+		l4_hold "udp-late-$n" udp 4 70 50
+		pids+=("$l4_hold_pid")
+	done
+	sleep 1
+	l4_ctl 1 undrain endpoint 10.2.0.22:$L4_PORT >/dev/null
+	l4_ctl 1 drain endpoint 10.2.0.21:$L4_PORT --deadline 2 >"$l4_dir/drain" 2>&1
+	l4_ctl 1 --json show endpoints >"$l4_dir/endpoints"
+	sleep 0.5
+	cat "$l4_dir"/*-late-? >"$l4_dir/stayed"
+	check "$way: before the deadline all flows stay" all_are ep1 "$l4_dir/stayed"
+	check "$way: the CLI says how many are left, and for how long" jq -e 'map(select(
+		.flows >= 4 and .drain_left_s > 0 and .drain_left_s < 2 and .use == "draining")) |
+		length > 0' "$l4_dir/endpoints"
+	wait "${pids[@]}"
+	for n in 1 2; do
+		check "$way: at the deadline TCP flow $n was reset, with no controller there" eval \
+			'cat "$l4_dir/tcp-late-'$n'.error"; all_are ep1 "$l4_dir/tcp-late-'$n'" &&
+			[ "$(wc -l <"$l4_dir/tcp-late-'$n'")" -lt 70 ] &&
+			grep -q "Connection reset" "$l4_dir/tcp-late-'$n'.error"'
+		check "$way: UDP flow $n moved and lost nothing" eval \
+			'cat "$l4_dir/udp-late-'$n'.error"; uniq -c "$l4_dir/udp-late-'$n'"
+			[ "$(wc -l <"$l4_dir/udp-late-'$n'")" = 70 ] &&
+			[ "$(uniq "$l4_dir/udp-late-'$n'" | tr "\n" " ")" = "ep1 ep2 " ]'
+	done
+	check "$way: then it is as in maintenance" [ "$(of_ep1 admin) $(of_ep1 use)" = "DRAIN maint" ]
+	l4_ctl 1 undrain endpoint 10.2.0.21:$L4_PORT >/dev/null
+	check "$way: undrain clears the deadline and brings new flows back" eval \
+		'[ "$(of_ep1 drain_left_s) $(of_ep1 use)" = "null usable" ] &&
+		l4_ask udp 4 25 >"$l4_dir/new" && grep -x ep1 "$l4_dir/new"'
 
 	l4_hold udp-move udp 4 40 50
 	pids=("$l4_hold_pid")

@@ -222,6 +222,41 @@ static void maintenance_is_as_good_as_down(void **state)
 	}
 }
 
+static void flows_leave_a_drain_at_its_deadline(void **state)
+{
+	for (EACH_WAY(way)) {
+		for (int of_cluster = 0; of_cluster < 2; of_cluster++) {
+			struct bench *bench = bench_of(state);
+			struct frame_seen seen;
+			uint32_t draining, slot, back = 0;
+
+			bench_serve(bench, way->is_ipv6);
+			seen = flow_establish(bench, way, 4000);
+			draining = way_endpoint(&seen);
+			for (uint32_t id = 0; of_cluster && id < 3; id++) {
+				if (id != draining)
+					bench->controller->endpoints[id].cluster = CLUSTER_NONE;
+			}
+			slot = of_cluster ? ADMIN_CLUSTER_BASE : draining;
+			bench_drain_until(bench, slot, clock_monotonic_ns() + 60 * NS_PER_S);
+			assert_int_equal(endpoint_now(bench, way, 4000, FLAG_ACK), draining);
+			bench_drain_until(bench, slot, clock_monotonic_ns() - NS_PER_S);
+			if (way->proto == IPPROTO_TCP) {
+				bench_mark(bench);
+				assert_true(way_ask(bench, way, 4000, FLAG_ACK).is_sent); /* back */
+				assert_true(bench_only(bench, VERDICT_ENDPOINT_RESET));
+			}
+			assert_int_not_equal(endpoint_now(bench, way, 4000, FLAG_SYN), draining);
+			for (uint16_t port = 5000; port < 5050; port++)
+				assert_int_not_equal(endpoint_now(bench, way, port, 0), draining);
+			bench_admin(bench, slot, ADMIN_READY); /* with the deadline's rest in it */
+			for (uint16_t port = 5100; port < 5200; port++)
+				back += endpoint_now(bench, way, port, 0) == draining;
+			assert_int_not_equal(back, 0);
+		}
+	}
+}
+
 static void what_was_said_of_an_older_generation_does_not_count(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -472,6 +507,7 @@ int main(void)
 		cmocka_unit_test(draining_the_last_cluster_leaves_endpoints_of_no_cluster_alone),
 		cmocka_unit_test(udp_and_new_connections_leave_an_endpoint_that_is_down),
 		cmocka_unit_test(maintenance_is_as_good_as_down),
+		cmocka_unit_test(flows_leave_a_drain_at_its_deadline),
 		cmocka_unit_test(what_was_said_of_an_older_generation_does_not_count),
 		cmocka_unit_test(a_moved_flow_leaves_no_entry_behind),
 		cmocka_unit_test(without_a_free_port_a_new_flow_is_refused_by_name),

@@ -8,6 +8,7 @@
 
 #include "tests/harness/road.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
 
 #define SHORT 0x40
 #define INITIAL 0xc0
@@ -135,6 +136,10 @@ static void a_draining_server_keeps_its_connections_and_one_that_is_out_does_not
 
 		bench_admin(bench, 1, ADMIN_DRAIN);
 		assert_int_equal(went_to_one(bench, road, spec), CLIENTS);
+		bench_drain_until(bench, 1, clock_monotonic_ns() + 60 * NS_PER_S);
+		assert_int_equal(went_to_one(bench, road, spec), CLIENTS);
+		bench_drain_until(bench, 1, clock_monotonic_ns() - NS_PER_S);
+		assert_int_equal(went_to_one(bench, road, spec), 0);
 		bench_admin(bench, 1, ADMIN_READY);
 		bench_health(bench, 1, HEALTH_DOWN);
 		assert_int_equal(went_to_one(bench, road, spec), 0);

@@ -155,6 +155,28 @@ static void a_draining_endpoint_keeps_flows_and_gets_none(void **state)
 	}
 }
 
+static void flows_leave_a_drain_at_its_deadline(void **state)
+{
+	for (EACH_WAY(way)) {
+		struct bench *bench = bench_of(state);
+		uint32_t first;
+
+		serve(bench, way);
+		first = ask(bench, way, 4000, FLAG_ACK);
+		bench_drain_until(bench, first, clock_monotonic_ns() + 60 * NS_PER_S);
+		assert_int_equal(ask(bench, way, 4000, FLAG_ACK), first);
+		bench_drain_until(bench, first, clock_monotonic_ns() - NS_PER_S);
+		if (way->proto == IPPROTO_TCP) {
+			bench_mark(bench);
+			assert_true(way_ask(bench, way, 4000, FLAG_ACK).is_sent);
+			assert_true(bench_only(bench, VERDICT_ENDPOINT_RESET));
+			assert_int_not_equal(ask(bench, way, 4000, FLAG_SYN), first);
+		} else {
+			assert_int_not_equal(ask(bench, way, 4000, FLAG_ACK), first);
+		}
+	}
+}
+
 static void down_moves_udp_and_syns_and_ends_tcp(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -239,6 +261,7 @@ int main(void)
 		cmocka_unit_test(a_flow_stays_when_the_ring_changes),
 		cmocka_unit_test(a_flood_evicts_no_confirmed_flow),
 		cmocka_unit_test(a_draining_endpoint_keeps_flows_and_gets_none),
+		cmocka_unit_test(flows_leave_a_drain_at_its_deadline),
 		cmocka_unit_test(down_moves_udp_and_syns_and_ends_tcp),
 		cmocka_unit_test(a_swap_between_syn_and_ack_moves_nobody),
 		cmocka_unit_test(least_takes_the_less_loaded_of_two),

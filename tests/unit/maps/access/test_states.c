@@ -71,6 +71,41 @@ static void admin_and_health_make_the_use(void **state)
 	}
 }
 
+static void a_drain_past_its_deadline_is_maintenance(void **state)
+{
+	/* own deadline, cluster's deadline -> use, the deadline that counts */
+	static const struct {
+		uint64_t own, cluster;
+		enum endpoint_use use;
+		uint64_t until;
+	} cases[] = {
+		{0, 0, ENDPOINT_DRAINING, 0},
+		{1, 0, ENDPOINT_MAINT, 1},
+		{UINT64_MAX, 0, ENDPOINT_DRAINING, UINT64_MAX},
+		{0, 1, ENDPOINT_MAINT, 1},
+		{0, UINT64_MAX, ENDPOINT_DRAINING, UINT64_MAX},
+		{UINT64_MAX, 1, ENDPOINT_MAINT, 1},
+		{1, UINT64_MAX, ENDPOINT_MAINT, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		admin[ID] = (struct admin){.state = ADMIN_DRAIN,
+					   .generation = GENERATION,
+					   .drain_until = cases[i].own};
+		admin[ADMIN_CLUSTER_BASE + CLUSTER] =
+			(struct admin){.state = ADMIN_DRAIN, .drain_until = cases[i].cluster};
+		assert_int_equal(endpoint_use(&maps, ID, 0), cases[i].use);
+		assert_true(endpoint_drain_until(&maps, ID) == cases[i].until);
+		assert_true(cluster_drain_until(&maps, CLUSTER) == cases[i].cluster);
+	}
+	/* the deadline is of drains only, and of its generation */
+	admin[ADMIN_CLUSTER_BASE + CLUSTER] = (struct admin){.drain_until = 1};
+	admin[ID].generation--;
+	assert_int_equal(endpoint_use(&maps, ID, 0), ENDPOINT_USABLE);
+	assert_true(endpoint_drain_until(&maps, ID) == 0);
+}
+
 static void what_was_said_of_another_generation_does_not_count(void **state)
 {
 	(void)state;
@@ -105,8 +140,11 @@ static void in_flight_is_summed_over_workers(void **state)
 
 static void admin_is_put_by_operators_only(void **state)
 {
-	const struct admin drain = {
-		.state = ADMIN_DRAIN, .weight = 50, .generation = GENERATION, .since = 77};
+	const struct admin drain = {.state = ADMIN_DRAIN,
+				    .weight = 50,
+				    .generation = GENERATION,
+				    .since = 77,
+				    .drain_until = 99};
 
 	(void)state;
 	assert_int_equal(admin_put(&maps, ID, &drain), 0);
@@ -138,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(admin_and_health_make_the_use, fresh),
+		cmocka_unit_test_setup(a_drain_past_its_deadline_is_maintenance, fresh),
 		cmocka_unit_test_setup(what_was_said_of_another_generation_does_not_count, fresh),
 		cmocka_unit_test_setup(a_free_slot_or_another_generation_is_free, fresh),
 		cmocka_unit_test_setup(in_flight_is_summed_over_workers, fresh),

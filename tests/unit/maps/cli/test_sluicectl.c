@@ -2,6 +2,7 @@
 /* sluicectl from its command line to real maps in a BPF file system of this
  * process' own, with nothing else running. */
 #include "tests/unit/maps/cli/rig.h"
+#include "userspace/base/clock.h"
 
 /* ---- show ---- */
 
@@ -12,7 +13,7 @@ static void endpoints_show_asked_for_beside_observed(void **state)
 	must("show endpoints --json --cluster cluster-a --pool ai/gemma-3-27b");
 	says("\"id\":0,\"endpoint\":\"ai/gemma-0\",\"address\":\"10.10.0.1:8000\","
 	     "\"cluster\":\"cluster-a\",\"pool\":\"ai/gemma-3-27b\",\"way\":\"nat\",\"use\":\"draining\","
-	     "\"admin\":\"DRAIN\",\"cluster_admin\":\"READY\",\"health\":\"UP\",\"reason\":\"ok\"");
+	     "\"admin\":\"DRAIN\",\"cluster_admin\":\"READY\",\"drain_left_s\":null,\"health\":\"UP\",\"reason\":\"ok\"");
 	says("\"waiting\":3,\"running\":12,\"kv\":0.375");
 	assert_null(strstr(output, "\"id\":1,"));
 	must("show endpoints --use down");
@@ -48,7 +49,7 @@ static void pools_and_clusters_add_up(void **state)
 	must("maint cluster cluster-b");
 	must("show clusters --json");
 	says("\"cluster\":\"cluster-a\",\"region\":\"europe-west4\",\"admin\":\"READY\","
-	     "\"round_trip_us\":12500,\"seen_s\":null,\"endpoints\":3,\"usable\":2");
+	     "\"drain_left_s\":null,\"round_trip_us\":12500,\"seen_s\":null,\"endpoints\":3,\"usable\":2");
 	says("\"cluster\":\"cluster-b\",\"region\":null,\"admin\":\"MAINT\"");
 	says("\"maint\":1");
 }
@@ -104,6 +105,34 @@ static void a_drained_endpoint_says_what_is_left_there(void **state)
 	must("undrain endpoint 0");
 	says("DRAIN -> READY");
 	assert_int_equal(endpoint_use(maps, 0, 0), ENDPOINT_USABLE);
+}
+
+static void a_drain_has_a_deadline_until_it_is_said_anew(void **state)
+{
+	uint64_t until, hour_ns = 3600 * NS_PER_S;
+
+	(void)state;
+	must("drain endpoint 0 --deadline 3600");
+	says("READY -> DRAIN, what is left is out in ");
+	until = maps->admin[0].drain_until;
+	assert_in_range(until, clock_monotonic_ns() + hour_ns - 60 * NS_PER_S,
+			clock_monotonic_ns() + hour_ns);
+	must("show endpoints --json");
+	says("\"drain_left_s\":3");
+	must("drain endpoint 0 --deadline 7200 --json");
+	says("\"drain_left_s\":7");
+	assert_true(maps->admin[0].drain_until > until);
+	must("drain endpoint 0");
+	assert_true(maps->admin[0].drain_until == 0);
+	must("drain endpoint 0 --deadline 60");
+	must("undrain endpoint 0");
+	assert_true(maps->admin[0].drain_until == 0);
+	must("drain cluster cluster-a --deadline 3600");
+	must("show clusters --json");
+	says("\"admin\":\"DRAIN\",\"drain_left_s\":3");
+	must("undrain cluster cluster-a");
+	refused("maint endpoint 0 --deadline 60", 2, "");
+	refused("drain endpoint 0 --deadline 0", 2, "--deadline 0: wants a whole number from 1");
 }
 
 static void a_pod_with_several_records_means_all_of_them(void **state)
@@ -309,6 +338,7 @@ int main(void)
 		CASE(a_drained_endpoint_says_what_is_left_there),
 		CASE(a_pod_with_several_records_means_all_of_them),
 		CASE(a_name_in_two_clusters_needs_the_cluster),
+		CASE(a_drain_has_a_deadline_until_it_is_said_anew),
 		CASE(a_drained_cluster_drains_what_it_has),
 		CASE(a_new_pod_on_the_id_starts_ready),
 		CASE(what_is_not_there_cannot_be_drained),
