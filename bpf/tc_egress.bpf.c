@@ -5,7 +5,9 @@
  * VIP, encapsulated with the headers that XDP would write, and leave by the route
  * that the kernel found for the endpoint.  So what would be wrong with a client's
  * packets is wrong with these: no decapsulation there, no VIP on the host, nobody
- * listening on it.  Everything else passes at the cost of one compare.
+ * listening on it.  A VIP of the other IP family makes the inner packet one of it;
+ * the outer one, and so the link header, is of the endpoint's and the socket's.
+ * Everything else passes at the cost of one compare.
  */
 #include <linux/pkt_cls.h>
 
@@ -73,6 +75,7 @@ static __always_inline int probe_write(struct __sk_buff *skb, struct packet *p,
 
 	if (stage != STAGE_NEXT)
 		return stage;
+	p->key.src = p->to.src;
 	p->key.dst = p->to.dst;
 	p->key.dst_port = p->to.dst_port;
 	p->hash = hash_flow(&p->key, p->is_ipv6, c->hash_secret); /* GUE's source port */

@@ -52,10 +52,18 @@ static __always_inline __u32 mark_take(struct __sk_buff *skb)
 static __always_inline int local_out(struct __sk_buff *skb, struct packet *p,
 				     const struct contract *c)
 {
+	__be16 protocol;
+	bool was_ipv6;
 	int stage;
 
 	event_report(skb, p, VERDICT_PROBE_RETURNED);
+	was_ipv6 = p->is_ipv6;
 	stage = probe_skb(skb, p);
+	protocol = p->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+	if (p->is_ipv6 != was_ipv6 && p->l3_offset == ETH_HLEN &&
+	    bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &protocol, sizeof(protocol),
+				0))
+		stage = VERDICT_MALFORMED;
 	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
 	if (stage != STAGE_NEXT)
 		return TC_ACT_SHOT;

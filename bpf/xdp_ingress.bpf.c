@@ -124,7 +124,7 @@ static __always_inline int verdict_out(struct xdp_md *ctx, const struct packet *
 }
 
 /* The answer to a probe of ours, for the stack.  Where TC would not find the mark
- * that it is done, TC does it. */
+ * that it is done, TC does it; and where it becomes one of the other IP family. */
 static __always_inline int local_out(struct xdp_md *ctx, struct packet *p, const struct contract *c,
 				     bool is_generic)
 {
@@ -134,7 +134,8 @@ static __always_inline int local_out(struct xdp_md *ctx, struct packet *p, const
 		explain_write(ctx, p, NEXTHOP_NONE, VERDICT_PROBE_RETURNED);
 		return XDP_PASS;
 	}
-	if (is_generic || !mark_put(ctx, p->ifindex, VERDICT_PROBE_RETURNED))
+	if (is_generic || probe_changes_family(p) ||
+	    !mark_put(ctx, p->ifindex, VERDICT_PROBE_RETURNED))
 		return XDP_PASS;
 	event_report(ctx, p, VERDICT_PROBE_RETURNED);
 	stage = probe_frame(p, xdp_data(ctx), xdp_end(ctx));

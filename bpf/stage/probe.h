@@ -48,13 +48,13 @@ __noinline int probe_answer_find(struct packet *p, const struct contract *c)
 	if (!port || !port->generation || p->key.proto != IPPROTO_TCP)
 		return 0;
 	if (p->key.src_port != port->vip_port || !address_equal(&p->key.src, &port->vip) ||
-	    !address_equal(&p->key.dst, &port->src) || !probe_is_plain(p))
+	    !address_equal(&p->key.dst, &port->vip_src) || !probe_is_plain(p))
 		return 0;
 	probe_take(p, port);
 	p->is_answer = true;
 	p->to.src = port->addr;
 	p->to.src_port = port->port;
-	p->to.dst = p->key.dst;
+	p->to.dst = port->src;
 	p->to.dst_port = p->key.dst_port;
 	return 1;
 }
@@ -80,11 +80,17 @@ static __always_inline struct probe_port *probe_sent_find(struct packet *p,
 	    !address_equal(&p->key.src, &port->src) || !probe_is_plain(p))
 		return NULL;
 	probe_take(p, port);
-	p->to.src = p->key.src;
+	p->to.src = port->vip_src;
 	p->to.src_port = p->key.src_port;
 	p->to.dst = port->vip;
 	p->to.dst_port = port->vip_port;
 	return port;
+}
+
+/* The packet is to become one of the other IP family. */
+static __always_inline bool probe_changes_family(const struct packet *p)
+{
+	return p->is_ipv6 != address_is_ipv6(&p->to.dst);
 }
 
 static __always_inline void probe_count_returned(const struct packet *p, const struct contract *c)

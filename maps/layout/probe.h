@@ -7,7 +7,8 @@
  * contract.probe_port_low to _high and with the mark contract.probe_mark | endpoint
  * id.  TC egress turns what has the mark into packets to the VIP and sends them as
  * XDP would send a client's; XDP and TC ingress turn the VIP's answers to that
- * port back, and the socket never learns of it.
+ * port back, and the socket never learns of it.  VIP and endpoint may be of
+ * different IP families: then TC changes the packets' family, both ways.
  *
  * Map `probes`: array, PROBE_PORTS_MAX, mappable; index: source port -
  * contract.probe_port_low.  It has a place of its own, not one in nat_rev, so that
@@ -28,6 +29,7 @@ struct probe_port {
 	struct ip_addr src; /* the gateway's: the socket is bound to it */
 	struct ip_addr addr; /* the endpoint's: the socket is connected to it */
 	struct ip_addr vip; /* what the packets are for, and come back from */
+	struct ip_addr vip_src; /* the gateway's, of the VIP's family: they come back to it */
 	__be16 port; /* the endpoint's */
 	__be16 vip_port;
 	__u32 endpoint; /* id */
@@ -36,6 +38,6 @@ struct probe_port {
 	__u32 sent; /* packets that TC egress sent on since the controller wrote this */
 	__u32 returned; /* answers since then */
 };
-_Static_assert(sizeof(struct probe_port) == 72, "probe_port is a wire format");
+_Static_assert(sizeof(struct probe_port) == 88, "probe_port is a wire format");
 
 #endif

@@ -111,6 +111,11 @@ vips_add() {
 	lab_ctl vip add "$vip4:$port/tcp" --way "$1" --endpoint 10.2.0.9:$port &&
 		lab_ctl vip add "[$vip6]:$port/tcp" --way "$1" --endpoint "[fd00:2::9]:$port"
 }
+# A VIP of one IP family, an endpoint of the other.
+mixed_vips_add() {
+	lab_ctl vip add "$vip4:$port/tcp" --way "$1" --endpoint "[fd00:2::9]:$port" &&
+		lab_ctl vip add "[$vip6]:$port/tcp" --way "$1" --endpoint 10.2.0.9:$port
+}
 vips_remove() {
 	lab_ctl vip remove "$vip4:$port/tcp" && lab_ctl vip remove "[$vip6]:$port/tcp"
 }

@@ -21,6 +21,8 @@ check "UP again" become "UP ok"
 check "the endpoints are removed" vips_remove
 
 check "endpoints reached by GUE are UP" eval 'vips_add gue && become "UP ok"'
+check "the endpoints are removed" vips_remove
+check "those of the other IP family than their VIP's, too" eval 'mixed_vips_add gue && become "UP ok"'
 check "without decapsulation they are DOWN" eval 'decap_off && become "DOWN timeout"'
 check "the endpoints are removed" vips_remove
 

@@ -25,19 +25,30 @@
 #define MARK (0x51c00000u | ENDPOINT)
 
 struct family {
-	bool is_ipv6;
+	bool is_ipv6; /* the VIP */
 	const char *gateway, *endpoint, *vip;
 	const char *stranger;
 	size_t header_bytes;
+	bool outer_ipv6; /* the endpoint and the prober's socket */
+	const char *vip_gateway; /* where the VIP's answers come to; NULL: gateway */
 };
 
 static const struct family families[] = {
 	{false, "10.2.0.1", "10.2.0.4", "10.99.0.1", "10.2.0.3", 20},
-	{true, "fd00:2::1", "fd00:2::4", "fd00:99::1", "fd00:2::3", 40},
+	{true, "fd00:2::1", "fd00:2::4", "fd00:99::1", "fd00:2::3", 40, true},
+};
+/* A VIP of one family, endpoints of the other. */
+static const struct family mixes[] = {
+	{false, "fd00:2::1", "fd00:2::4", "10.99.0.1", "fd00:2::3", 40, true, "10.2.0.1"},
+	{true, "10.2.0.1", "10.2.0.4", "fd00:99::1", "10.2.0.3", 20, false, "fd00:2::1"},
 };
 #define EACH_FAMILY(family)                                                                        \
 	const struct family *family = families;                                                    \
 	family < families + ARRAY_SIZE(families);                                                  \
+	family++
+#define EACH_MIX(family)                                                                           \
+	const struct family *family = mixes;                                                       \
+	family < mixes + ARRAY_SIZE(mixes);                                                        \
 	family++
 
 static struct probe_port *record_of(struct bench *bench)
@@ -52,9 +63,7 @@ static struct bench *bench_probing(void **state, const struct family *family, ui
 	struct bench *bench = bench_of(state);
 	struct probe_port *record = record_of(bench);
 
-	bench_serve(bench, family->is_ipv6);
-	for (uint32_t id = 0; id < 3; id++)
-		bench->controller->endpoints[id].way = way;
+	bench_serve_way(bench, family->is_ipv6, way, family->outer_ipv6);
 	memset(bench->controller->probes, 0, PROBE_PORTS_MAX * sizeof(struct probe_port));
 	memset(bench->controller->paths, 0, 16 * sizeof(struct path));
 	*record = (struct probe_port){
@@ -67,6 +76,8 @@ static struct bench *bench_probing(void **state, const struct family *family, ui
 	address_parse(family->gateway, &record->src);
 	address_parse(family->endpoint, &record->addr);
 	address_parse(family->vip, &record->vip);
+	address_parse(family->vip_gateway ? family->vip_gateway : family->gateway,
+		      &record->vip_src);
 	return bench;
 }
 
@@ -86,7 +97,7 @@ static struct frame_spec answer_spec(const struct family *family)
 {
 	return (struct frame_spec){
 		.src = family->vip,
-		.dst = family->gateway,
+		.dst = family->vip_gateway ? family->vip_gateway : family->gateway,
 		.src_port = 80,
 		.dst_port = PORT,
 		.proto = IPPROTO_TCP,
@@ -136,6 +147,7 @@ static struct frame_seen inner_of(const struct frame *outer, size_t outer_bytes)
 	struct frame_seen seen;
 
 	memcpy(inner.bytes, outer->bytes, ETHERNET_BYTES);
+	memcpy(inner.bytes + 12, *ip >> 4 == 6 ? "\x86\xdd" : "\x08\x00", 2);
 	memcpy(inner.bytes + ETHERNET_BYTES, ip, inner.size - ETHERNET_BYTES);
 	assert_true(frame_read(inner.bytes, inner.size, &seen));
 	return seen;
@@ -148,7 +160,7 @@ static void outer_check(const struct frame *frame, const struct family *family, 
 	const uint8_t *ip = frame->bytes + ETHERNET_BYTES;
 	struct ip_addr src = {0}, dst = {0}, wanted;
 
-	if (family->is_ipv6) {
+	if (family->outer_ipv6) {
 		memcpy(&src, ip + 8, 16);
 		memcpy(&dst, ip + 24, 16);
 		assert_int_equal(ip[6], proto);
@@ -194,6 +206,43 @@ static void a_probe_leaves_as_a_clients_packet_to_the_vip(void **state)
 			if (way == WAY_GUE)
 				outer_check(&sent.frame, family, family->gateway, IPPROTO_UDP);
 			assert_int_equal(sent.mark, 0);
+			assert_true(bench_only(bench, VERDICT_PROBE_SENT));
+			assert_int_equal(record_of(bench)->sent, 1);
+		}
+	}
+}
+
+static void a_vip_of_the_other_family_gets_packets_of_its_own(void **state)
+{
+	static const uint8_t endpoint_ways[] = {WAY_IPIP, WAY_GUE};
+
+	for (EACH_MIX(family)) {
+		for (size_t i = 0; i < ARRAY_SIZE(endpoint_ways); i++) {
+			bool is_gue = endpoint_ways[i] == WAY_GUE;
+			struct bench *bench = bench_probing(state, family, endpoint_ways[i]);
+			struct frame_spec spec = probe_spec(family);
+			struct frame_seen seen;
+			struct frame frame;
+			struct sent sent;
+
+			frame_build(&frame, &spec);
+			sent = egress(bench, &frame, MARK);
+			assert_int_equal(sent.result, TC_ACT_UNSPEC);
+			/* the link header is the outer packet's, and that the socket's */
+			assert_memory_equal(sent.frame.bytes, frame.bytes, ETHERNET_BYTES);
+			seen = inner_of(&sent.frame, family->header_bytes + (is_gue ? 8 : 0));
+			assert_string_equal(seen.src, family->vip_gateway);
+			assert_string_equal(seen.dst, family->vip);
+			assert_int_equal(seen.src_port, PORT);
+			assert_int_equal(seen.dst_port, 80);
+			assert_int_equal(seen.flags, FLAG_SYN);
+			assert_int_equal(seen.ttl, 64);
+			assert_true(seen.l3_checksum_right);
+			assert_true(seen.l4_checksum_right);
+			outer_check(&sent.frame, family, family->gateway,
+				    is_gue	      ? IPPROTO_UDP
+				    : family->is_ipv6 ? IPPROTO_IPV6
+						      : IPPROTO_IPIP);
 			assert_true(bench_only(bench, VERDICT_PROBE_SENT));
 			assert_int_equal(record_of(bench)->sent, 1);
 		}
@@ -429,6 +478,36 @@ static void the_answer_reaches_the_socket_as_the_endpoints(void **state)
 	}
 }
 
+static void an_answer_of_the_other_family_is_changed_by_tc(void **state)
+{
+	for (EACH_MIX(family)) {
+		struct bench *bench = bench_probing(state, family, WAY_IPIP);
+		struct frame_spec spec = answer_spec(family);
+		struct frame_seen seen;
+		struct frame frame;
+		struct run run;
+
+		frame_build(&frame, &spec);
+		run = answer(bench, family, PROGRAM_XDP, &spec);
+		assert_true(run.is_passed);
+		assert_int_equal(run.mark_verdict, VERDICT_COUNT);
+		assert_memory_equal(run.out.bytes, frame.bytes, frame.size);
+		assert_int_equal(record_of(bench)->returned, 0);
+		run = answer(bench, family, PROGRAM_TC, &spec);
+		assert_true(run.is_passed);
+		assert_true(frame_read(run.out.bytes, run.out.size, &seen));
+		assert_string_equal(seen.src, family->endpoint);
+		assert_string_equal(seen.dst, family->gateway);
+		assert_int_equal(seen.src_port, 8000);
+		assert_int_equal(seen.dst_port, PORT);
+		assert_int_equal(seen.flags, FLAG_SYN | FLAG_ACK);
+		assert_true(seen.l3_checksum_right);
+		assert_true(seen.l4_checksum_right);
+		assert_true(bench_only(bench, VERDICT_PROBE_RETURNED));
+		assert_int_equal(record_of(bench)->returned, 1);
+	}
+}
+
 static void generic_xdp_leaves_the_answer_to_tc(void **state)
 {
 	for (EACH_FAMILY(family)) {
@@ -510,6 +589,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_probe_leaves_as_a_clients_packet_to_the_vip),
+		cmocka_unit_test(a_vip_of_the_other_family_gets_packets_of_its_own),
 		cmocka_unit_test(every_packet_of_a_probe_goes_the_same_way),
 		cmocka_unit_test(probes_are_no_traffic_of_the_vip_or_the_endpoint),
 		cmocka_unit_test(the_outer_source_is_the_paths_else_the_encap_address),
@@ -519,6 +599,7 @@ int main(void)
 		cmocka_unit_test(without_a_mark_in_the_contract_nothing_is_a_probe),
 		cmocka_unit_test(a_frame_cut_anywhere_is_no_probe),
 		cmocka_unit_test(the_answer_reaches_the_socket_as_the_endpoints),
+		cmocka_unit_test(an_answer_of_the_other_family_is_changed_by_tc),
 		cmocka_unit_test(generic_xdp_leaves_the_answer_to_tc),
 		cmocka_unit_test(what_differs_from_the_answer_is_a_strangers),
 		cmocka_unit_test(a_client_with_a_port_of_a_probe_is_served),

@@ -113,6 +113,23 @@ static struct probe_port *port_record(const struct operator_probes *probes, uint
 	return &probes->maps->probes[port - probes->maps->contract.probe_port_low];
 }
 
+/* The gateway's address that packets of endpoint `id` are from, or answers come to; zero: none of
+ * that family. */
+static struct ip_addr source_of(const struct maps *maps, uint32_t id, bool is_ipv4,
+				uint32_t generation)
+{
+	const struct contract *contract = &maps->contract;
+	const struct path *path = &maps->paths[id];
+	struct ip_addr source = is_ipv4 ? contract->snat4 : contract->snat6;
+
+	if (address_is_zero(&source))
+		source = is_ipv4 ? contract->encap4 : contract->encap6;
+	if (address_is_zero(&source) && path->generation == generation &&
+	    address_is_ipv4(&path->src) == is_ipv4)
+		source = path->src;
+	return source;
+}
+
 /* Packets of this port are nobody's while the record is between two probes. */
 static void path_begin(void *ctx, const struct probe_target *target, uint16_t port)
 {
@@ -124,6 +141,8 @@ static void path_begin(void *ctx, const struct probe_target *target, uint16_t po
 	record->src = target->source;
 	record->addr = target->addr;
 	record->vip = vip->key.addr;
+	record->vip_src = source_of(probes->maps, target->id, address_is_ipv4(&vip->key.addr),
+				    target->generation);
 	record->port = htons(target->port);
 	record->vip_port = vip->key.port;
 	record->endpoint = target->id;
@@ -156,37 +175,24 @@ static const struct probe_hooks hooks = {.begin = path_begin, .end = path_end};
 
 /* ---- what is probed, and how ---- */
 
-/* The gateway's address that answers are to come to: of the endpoint's family. */
-static struct ip_addr source_of(const struct maps *maps, uint32_t id, bool is_ipv4,
-				uint32_t generation)
-{
-	const struct contract *contract = &maps->contract;
-	const struct path *path = &maps->paths[id];
-	struct ip_addr source = is_ipv4 ? contract->snat4 : contract->snat6;
-
-	if (address_is_zero(&source))
-		source = is_ipv4 ? contract->encap4 : contract->encap6;
-	if (address_is_zero(&source) && path->generation == generation)
-		source = path->src;
-	return source;
-}
-
 /* False: the endpoint cannot be probed the way of traffic; said once. */
 static bool path_fill(struct operator_probes *probes, const struct endpoint *endpoint,
 		      const struct pool_vip *vip, struct probe_target *target)
 {
 	const struct contract *contract = &probes->maps->contract;
-	bool is_ipv4 = address_is_ipv4(&endpoint->addr);
+	struct ip_addr answers_to = source_of(
+		probes->maps, target->id, address_is_ipv4(&vip->key.addr), endpoint->generation);
 	const char *trouble = NULL;
 
-	target->source = source_of(probes->maps, target->id, is_ipv4, endpoint->generation);
+	target->source = source_of(probes->maps, target->id, address_is_ipv4(&endpoint->addr),
+				   endpoint->generation);
 	target->mark = contract->probe_mark | target->id;
 	if (!contract->probe_mark)
 		trouble = "the maps were loaded without a mark for probes";
-	else if (address_is_ipv4(&vip->key.addr) != is_ipv4)
-		trouble = "a probe cannot change between the IP family of the VIP and its own";
 	else if (address_is_zero(&target->source))
 		trouble = "no address of this family to probe from is set; load with --encap";
+	else if (address_is_zero(&answers_to))
+		trouble = "no address of its VIP's family to probe from is set; load with --encap";
 	if (!trouble)
 		return true;
 	if (say_take(probes, target->id, endpoint->generation))

@@ -280,9 +280,30 @@ static void others_take_the_way_of_traffic_and_count_when_they_came_back(void **
 	assert_int_equal(record->port, htons(bench->port));
 	assert_true(address_equal(&record->addr, &bench->maps->endpoints[ID].addr));
 	assert_true(address_equal(&record->src, &bench->maps->contract.snat4));
+	assert_true(address_equal(&record->vip_src, &bench->maps->contract.snat4));
 	closep(&bench->listener);
 	bench_until(bench, HEALTH_DOWN, true);
 	assert_int_equal(health(bench)->reason, HEALTH_REASON_REFUSED);
+}
+
+static void a_vip_of_the_other_family_is_answered_to_an_address_of_its_own(void **state)
+{
+	static const struct probe_port none;
+	struct bench *bench = bench_of(state);
+	const struct probe_port *record = NULL;
+
+	address_parse("fd00:2::1", &bench->maps->contract.encap6);
+	endpoint_put(bench, WAY_IPIP, "127.0.0.1");
+	vip_put(bench, "fd00:99::1", 80, IPPROTO_TCP, 5);
+	bench_until(bench, HEALTH_UP, true);
+	for (int i = 0; i < PORTS; i++) {
+		if (memcmp(&bench->maps->probes[i], &none, sizeof(none)) != 0)
+			record = &bench->maps->probes[i];
+	}
+	assert_non_null(record);
+	assert_true(address_equal(&record->src, &bench->maps->contract.snat4));
+	assert_true(address_equal(&record->vip_src, &bench->maps->contract.encap6));
+	assert_int_equal(warnings, 0);
 }
 
 static void an_answer_that_came_past_the_programs_does_not_count(void **state)
@@ -306,7 +327,7 @@ static void what_cannot_be_probed_that_way_is_said_once(void **state)
 	vip_put(bench, "fd00:99::1", 80, IPPROTO_TCP, 5);
 	bench_for(bench, 1200 * NS_PER_MS);
 	assert_int_equal(warnings, 1);
-	assert_non_null(strstr(last_warning, "IP family"));
+	assert_non_null(strstr(last_warning, "its VIP's family"));
 	endpoint_put(bench, WAY_GUE, "fd00::1"); /* no source of this family is known */
 	bench_for(bench, 1200 * NS_PER_MS);
 	assert_int_equal(warnings, 2);
@@ -341,6 +362,7 @@ int main(void)
 		TEST(udp_alone_is_not_probed_and_an_old_verdict_does_not_stay),
 		TEST(an_earlier_verdict_is_where_it_starts_from),
 		TEST(others_take_the_way_of_traffic_and_count_when_they_came_back),
+		TEST(a_vip_of_the_other_family_is_answered_to_an_address_of_its_own),
 		TEST(an_answer_that_came_past_the_programs_does_not_count),
 		TEST(what_cannot_be_probed_that_way_is_said_once),
 		TEST(records_that_lie_are_left_alone),
