@@ -14,7 +14,7 @@
 #include "loader/device.h"
 #include "loader/dispatcher.h"
 #include "loader/hook.h"
-#include "loader/hook_shared.h"
+#include "loader/hook_place.h"
 #include "loader/objects.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
@@ -174,15 +174,18 @@ static int place_put(const struct attaching *at)
 
 	if (hook_is_live(&at->dirs, HOOK_SHARED, at->device) &&
 	    hook_find(&at->dirs, HOOK_SHARED, at->device, &hook) == 0)
-		return shared_complete(&hook, at->maps->fds);
-	return shared_attach(&at->dirs, at->device, at->ifindex, at->maps->fds,
-			     &at->loader->settings, at->loader->priority);
+		return place_complete(&hook, at->maps->fds);
+	return place_attach(&at->dirs, at->device, at->ifindex, at->maps->fds,
+			    &at->loader->settings, at->loader->priority);
 }
 
 /* What of XDP the device has already, or is to get. */
 static int xdp_choose(const struct attaching *at, enum hook_kind *ret_kind)
 {
 	bool is_generic = at->loader->mode == ATTACH_GENERIC;
+	enum share_wish wish = is_generic	   ? SHARE_WISH_GENERIC
+			       : at->loader->share ? SHARE_WISH_SHARE
+						   : SHARE_WISH_NATIVE;
 	char sentence[SHARE_SENTENCE_MAX];
 	struct dispatcher dispatcher;
 	enum share_plan plan;
@@ -191,11 +194,9 @@ static int xdp_choose(const struct attaching *at, enum hook_kind *ret_kind)
 	if (hook_first(at, HOOK_NATIVE, HOOK_GENERIC, ret_kind) == 0)
 		return 0;
 	dispatcher_look(at->ifindex, 0, &dispatcher);
-	if (is_generic && dispatcher.device.seat == SHARE_SEAT_DISPATCHER)
-		dispatcher.device.seat = SHARE_SEAT_ALONE; /* native programs are joined only */
-	if (share_needs_extensions(&dispatcher.device, at->loader->share))
+	if (share_needs_extensions(&dispatcher.device, wish))
 		extensions = dispatcher_probe();
-	err = share_decide(&dispatcher.device, at->loader->share, extensions, &plan, sentence);
+	err = share_decide(&dispatcher.device, wish, extensions, &plan, sentence);
 	if (err)
 		return log_error(err, "%s: %s", at->device, sentence);
 	*ret_kind = plan == SHARE_PLAN_JOIN ? HOOK_SHARED : is_generic ? HOOK_GENERIC : HOOK_NATIVE;

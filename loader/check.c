@@ -89,11 +89,10 @@ static bool device_say_busy(const char *name, uint32_t ifindex, int extensions)
 	dispatcher_look(ifindex, 0, &dispatcher);
 	if (dispatcher.device.seat == SHARE_SEAT_FREE)
 		return false;
-	if (share_decide(&dispatcher.device, false, extensions, &plan, sentence) < 0)
+	if (share_decide(&dispatcher.device, SHARE_WISH_NATIVE, extensions, &plan, sentence) < 0)
 		printf("%-14s busy %s\n", name, sentence);
 	else
-		printf("%-14s join native XDP by libxdp's dispatcher (id %u), which holds %d other "
-		       "programs\n",
+		printf("%-14s join native XDP by libxdp's dispatcher (id %u, programs in it: %d)\n",
 		       name, dispatcher.device.program_id, dispatcher.device.program_count);
 	return true;
 }

@@ -18,7 +18,7 @@
 #include <bpf/bpf.h>
 
 #include "loader/clsact.h"
-#include "loader/hook_shared.h"
+#include "loader/hook_place.h"
 #include "loader/pin.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
@@ -270,7 +270,7 @@ static int clsact_detach(const struct pin_dirs *dirs, const struct hook *hook)
 static int place_leave(const char *record_path, const struct hook *hook)
 {
 	_cleanup_close_ int record = bpf_obj_get(record_path);
-	int err = record < 0 ? record : shared_detach(record, hook);
+	int err = record < 0 ? record : place_detach(record, hook);
 
 	if (err && err != -ENOENT)
 		return log_error(
@@ -331,7 +331,7 @@ static int hook_read(const struct pin_dirs *dirs, enum hook_kind kind, const cha
 			clsact_filter_find(hook.ifindex, hook_side(kind),
 					   clsact_handle(dirs->instance), &hook.program_id);
 	} else if (kind == HOOK_SHARED) {
-		shared_read(fd, &hook);
+		place_read(fd, &hook);
 	} else {
 		link_read(fd, &hook);
 	}

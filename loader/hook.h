@@ -3,7 +3,7 @@
  *
  * The pin PIN_DIR/links/DEV-HOOK is the record: of a bpf_link, whose removal
  * detaches, or, for clsact, of the program, as a filter has no link, or, for a
- * place in libxdp's dispatcher, of a map (hook_shared.h).  Where
+ * place in libxdp's dispatcher, of a map (hook_place.h).  Where
  * bpffs allows no dot in a name (eth0.100) the pin has a colon, which no device
  * name can have. */
 #ifndef SLUICE_LOADER_HOOK_H
@@ -61,14 +61,14 @@ void hook_pin_format(enum hook_kind kind, const char *device, char *buffer, int 
 /* Back from a pin's name; false: it is no hook's. */
 bool hook_pin_parse(const char *pin, enum hook_kind *ret_kind, char ret_device[IF_NAMESIZE]);
 
-/* Attaches and pins; HOOK_SHARED: shared_attach instead.  `ifindex` 0 for HOOK_SK_LOOKUP, which
+/* Attaches and pins; HOOK_SHARED: place_attach instead.  `ifindex` 0 for HOOK_SK_LOOKUP, which
  * takes this process's namespace.  HOOK_CLSACT finds out itself whether the qdisc is ours;
  * HOOK_CLSACT_EGRESS comes after it and goes with it.  Does not log: -EOPNOTSUPP the driver has no
  * native XDP, -EBUSY or -EEXIST another XDP program is there, -EINVAL for HOOK_TCX: the kernel has
  * none. */
 int hook_attach(const struct pin_dirs *dirs, enum hook_kind kind, const char *device,
 		uint32_t ifindex, int program_fd);
-/* Puts another program in its place, without a packet between; HOOK_SHARED: shared_exchange
+/* Puts another program in its place, without a packet between; HOOK_SHARED: place_exchange
  * instead.  Does not log. */
 int hook_replace(const struct pin_dirs *dirs, const struct hook *hook, int program_fd);
 /* Detaches and removes the pin; fine if the device is gone.  Logs. */

@@ -12,14 +12,12 @@
 
 #define PROGRAMS_MAX 10
 
-static bool seat_is_dispatcher(const struct share_device *device)
+bool share_needs_extensions(const struct share_device *device, enum share_wish wish)
 {
-	return device->seat == SHARE_SEAT_DISPATCHER;
-}
-
-bool share_needs_extensions(const struct share_device *device, bool wanted)
-{
-	return seat_is_dispatcher(device) || (device->seat == SHARE_SEAT_FREE && wanted);
+	if (wish == SHARE_WISH_GENERIC)
+		return false;
+	return device->seat == SHARE_SEAT_DISPATCHER ||
+	       (device->seat == SHARE_SEAT_FREE && wish == SHARE_WISH_SHARE);
 }
 
 void share_explain_extensions(int extension_err, char sentence[SHARE_SENTENCE_MAX])
@@ -36,17 +34,24 @@ void share_explain_extensions(int extension_err, char sentence[SHARE_SENTENCE_MA
 			strerror(-extension_err));
 }
 
+/* What could be done about a program that is not joined. */
+static const char *advice(const struct share_device *device)
+{
+	if (device->seat == SHARE_SEAT_DISPATCHER)
+		return "a dispatcher, which takes native XDP only: leave out --mode generic to join "
+		       "it, or use --mode tc";
+	if (device->seat == SHARE_SEAT_DISPATCHER_GENERIC)
+		return "a dispatcher in generic mode, which is not joined: load it in native mode, "
+		       "or use --mode tc";
+	return "no dispatcher, so it cannot be joined: detach it, load it by xdp-loader, or use "
+	       "--mode tc";
+}
+
 static int refuse_occupied(const struct share_device *device, char sentence[SHARE_SENTENCE_MAX])
 {
-	snprintf(
-		sentence, SHARE_SENTENCE_MAX,
-		"another XDP program is attached (id %u, %s)%s; detach it, load it by xdp-loader so "
-		"that it can be joined, or use --mode tc; 'bpftool prog show id %u' shows it",
-		device->program_id, device->program_name,
-		device->seat == SHARE_SEAT_DISPATCHER_GENERIC
-			? ": libxdp's dispatcher, but in generic mode, which is not joined"
-			: "",
-		device->program_id);
+	snprintf(sentence, SHARE_SENTENCE_MAX,
+		 "another XDP program is attached (id %u, %s), %s; see 'bpftool prog show id %u'",
+		 device->program_id, device->program_name, advice(device), device->program_id);
 	return -EBUSY;
 }
 
@@ -77,14 +82,14 @@ static int refuse_full(const struct share_device *device, char sentence[SHARE_SE
 	return -E2BIG;
 }
 
-int share_decide(const struct share_device *device, bool wanted, int extension_err,
+int share_decide(const struct share_device *device, enum share_wish wish, int extension_err,
 		 enum share_plan *ret_plan, char sentence[SHARE_SENTENCE_MAX])
 {
-	if (device->seat == SHARE_SEAT_FREE && !wanted) {
+	if (device->seat == SHARE_SEAT_FREE && wish != SHARE_WISH_SHARE) {
 		*ret_plan = SHARE_PLAN_LINK;
 		return 0;
 	}
-	if (!share_needs_extensions(device, wanted))
+	if (!share_needs_extensions(device, wish))
 		return refuse_occupied(device, sentence);
 	if (extension_err)
 		return refuse_extensions(device, extension_err, sentence);

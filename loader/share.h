@@ -27,17 +27,23 @@ struct share_device {
 	int program_count; /* in a dispatcher */
 };
 
+enum share_wish {
+	SHARE_WISH_NATIVE, /* native XDP, no matter how */
+	SHARE_WISH_SHARE, /* --share */
+	SHARE_WISH_GENERIC, /* generic XDP, which has no place in a dispatcher */
+};
+
 enum share_plan {
-	SHARE_PLAN_LINK, /* a bpf_link of our own */
+	SHARE_PLAN_LINK, /* a bpf_link of our own, native or generic */
 	SHARE_PLAN_JOIN, /* libxdp's dispatcher */
 };
 
-/* Must `check` of extensions be known for share_decide? */
-bool share_needs_extensions(const struct share_device *device, bool wanted);
+/* Must share_decide be told whether extensions work? */
+bool share_needs_extensions(const struct share_device *device, enum share_wish wish);
 
-/* `wanted`: --share.  `extension_err`: dispatcher_probe's answer.  Else a negative errno, and
- * the sentence for the operator, without the device's name. */
-int share_decide(const struct share_device *device, bool wanted, int extension_err,
+/* `extension_err`: dispatcher_probe's answer.  0; or a negative errno, and the sentence for the
+ * operator, without the device's name. */
+int share_decide(const struct share_device *device, enum share_wish wish, int extension_err,
 		 enum share_plan *ret_plan, char sentence[SHARE_SENTENCE_MAX]);
 
 /* Why a dispatcher cannot work here. */

@@ -4,7 +4,7 @@
  * The new programs are loaded against the pinned maps first; a refusal leaves
  * everything as it was.  Then each hook changes from one program to the next in
  * one step, so no packet meets neither; in libxdp's dispatcher in two, the new one joins
- * before the old one leaves (hook_shared.h).  Old and new programs work side by side
+ * before the old one leaves (hook_place.h).  Old and new programs work side by side
  * on the same maps, so one killed half-way is completed by running it again. */
 #include "loader/loader.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "loader/hook.h"
-#include "loader/hook_shared.h"
+#include "loader/hook_place.h"
 #include "loader/objects.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
@@ -39,7 +39,7 @@ static int hook_upgrade(void *ctx, const struct hook *hook)
 		return 0;
 	}
 	if (hook->kind == HOOK_SHARED)
-		err = shared_exchange(hook, upgrade->objects.map_fds, &upgrade->loader->settings);
+		err = place_exchange(hook, upgrade->objects.map_fds, &upgrade->loader->settings);
 	else
 		err = hook_replace(&upgrade->dirs, hook,
 				   upgrade->objects.program_fds[hook_program(hook->kind)]);

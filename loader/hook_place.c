@@ -5,7 +5,7 @@
  * forgets; two programs of ours in a row, the newer of which every command takes for the
  * attached one; or folders of libxdp's with a dispatcher that nobody uses, which are looked
  * for at every step here. */
-#include "loader/hook_shared.h"
+#include "loader/hook_place.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -42,8 +42,8 @@ static int program_join(uint32_t ifindex, const int *map_fds,
 	return err;
 }
 
-int shared_attach(const struct pin_dirs *dirs, const char *device, uint32_t ifindex,
-		  const int *map_fds, const struct objects_settings *settings, uint32_t priority)
+int place_attach(const struct pin_dirs *dirs, const char *device, uint32_t ifindex,
+		 const int *map_fds, const struct objects_settings *settings, uint32_t priority)
 {
 	char name[64], path[PIN_PATH_MAX];
 	uint32_t id;
@@ -61,8 +61,8 @@ int shared_attach(const struct pin_dirs *dirs, const char *device, uint32_t ifin
 	return err;
 }
 
-int shared_exchange(const struct hook *hook, const int *map_fds,
-		    const struct objects_settings *settings)
+int place_exchange(const struct hook *hook, const int *map_fds,
+		   const struct objects_settings *settings)
 {
 	uint32_t owner = owner_of(map_fds[MAP_CONTRACT]), id;
 	struct dispatcher dispatcher;
@@ -76,7 +76,7 @@ int shared_exchange(const struct hook *hook, const int *map_fds,
 	return err;
 }
 
-int shared_complete(const struct hook *hook, const int *map_fds)
+int place_complete(const struct hook *hook, const int *map_fds)
 {
 	uint32_t owner = owner_of(map_fds[MAP_CONTRACT]);
 	int err = dispatcher_leave(hook->ifindex, owner, hook->program_id);
@@ -85,7 +85,7 @@ int shared_complete(const struct hook *hook, const int *map_fds)
 	return err;
 }
 
-void shared_read(int record, struct hook *hook)
+void place_read(int record, struct hook *hook)
 {
 	struct dispatcher dispatcher = {0};
 
@@ -95,7 +95,7 @@ void shared_read(int record, struct hook *hook)
 	hook->program_id = dispatcher.own_id;
 }
 
-int shared_detach(int record, const struct hook *hook)
+int place_detach(int record, const struct hook *hook)
 {
 	uint32_t owner = owner_of(record);
 	int err = hook->ifindex ? dispatcher_leave(hook->ifindex, owner, 0) : 0;
