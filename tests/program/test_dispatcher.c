@@ -8,8 +8,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <cmocka.h>
 #include <xdp/libxdp.h>
 
@@ -73,10 +76,75 @@ static void a_program_is_in_a_dispatcher_or_nowhere(void **state)
 	assert_int_equal(device_xdp_program(bench->client_ifindex), 0);
 }
 
+/* What an upgrade leaves that was killed after the new program had joined. */
+static void of_two_of_ours_the_newer_one_counts_and_stays(void **state)
+{
+	struct bench *bench = bench_of(state);
+	uint32_t owner = owner_of(bench), first, second;
+	struct dispatcher dispatcher;
+
+	if (dispatcher_probe() != 0) {
+		printf("skip: this kernel refuses extension programs\n");
+		skip();
+	}
+	assert_int_equal(join(bench, 60, &first), 0);
+	assert_int_equal(join(bench, 60, &second), 0);
+	dispatcher_look(bench->client_ifindex, owner, &dispatcher);
+	assert_int_equal(dispatcher.device.program_count, 2);
+	assert_int_equal(dispatcher.own_id, second);
+	assert_int_equal(dispatcher_leave(bench->client_ifindex, owner, second), 0);
+	dispatcher_look(bench->client_ifindex, owner, &dispatcher);
+	assert_int_equal(dispatcher.device.program_count, 1);
+	assert_int_equal(dispatcher.own_id, second);
+	assert_int_equal(dispatcher_leave(bench->client_ifindex, owner, 0), 0);
+	assert_int_equal(device_xdp_program(bench->client_ifindex), 0);
+}
+
+static void folder_make(uint32_t ifindex, uint32_t id, int program, char path[64])
+{
+	char pin[96];
+
+	snprintf(path, 64, "/sys/fs/bpf/xdp/dispatch-%u-%u", ifindex, id);
+	snprintf(pin, sizeof(pin), "%s/prog3-prog", path);
+	mkdir("/sys/fs/bpf/xdp", 0700);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(bpf_obj_pin(program, pin), 0);
+}
+
+static bool is_there(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* What a killed join or leave leaves, beside what is in use and what is other people's. */
+static void only_our_folders_that_nobody_uses_are_cleaned(void **state)
+{
+	struct bench *bench = bench_of(state);
+	int program = bench->programs[PROGRAM_XDP];
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info), ifindex = bench->client_ifindex;
+	char left[64], used[64];
+
+	assert_int_equal(bpf_obj_get_info_by_fd(program, &info, &size), 0);
+	assert_int_equal(bpf_xdp_attach((int)ifindex, program, 0, NULL), 0);
+	folder_make(ifindex, info.id, program, used);
+	folder_make(ifindex, info.id + 1000000, program, left);
+	dispatcher_clean(owner_of(bench) + 1000000);
+	assert_true(is_there(left));
+	dispatcher_clean(owner_of(bench));
+	assert_false(is_there(left));
+	assert_true(is_there(used));
+	assert_int_equal(bpf_xdp_detach((int)ifindex, 0, NULL), 0);
+	dispatcher_clean(owner_of(bench));
+	assert_false(is_there(used));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_program_is_in_a_dispatcher_or_nowhere),
+		cmocka_unit_test(of_two_of_ours_the_newer_one_counts_and_stays),
+		cmocka_unit_test(only_our_folders_that_nobody_uses_are_cleaned),
 	};
 
 	return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
