@@ -78,8 +78,9 @@ BENCH_BIN := $(BENCH_SRC:%.c=$(B)/%)
 BENCH_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 BENCH_PART := $(filter-out $(BENCH_SRC:%.c=$(B)/obj/%.o),$(BENCH_OBJ))
 BENCH_SKELS := $(patsubst %.bpf.c,$(B)/%.skel.h,$(wildcard tests/bench/*.bpf.c))
-TOOL_SRC := $(wildcard tests/lab/tools/*.c)
-TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%)
+TOOL_BPF := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lab/tools/*.bpf.c))
+TOOL_SRC := $(filter-out %.bpf.c,$(wildcard tests/lab/tools/*.c))
+TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%) $(TOOL_BPF)
 
 # bench_l4_wire.c is bench-l4-wire
 BENCHES := $(patsubst tests/bench/bench_%.c,%,$(BENCH_SRC))

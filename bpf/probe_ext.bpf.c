@@ -2,7 +2,8 @@
 /* Never attached: `sluice-loader check` loads these two to learn whether this
  * kernel takes extension programs (freplace), which libxdp's dispatcher needs.
  * Some kernels refuse them with EPERM, and libxdp 1.3.1 then attaches a single
- * program without saying so. */
+ * program without saying so.  Others refuse, with EINVAL, an extension that changes
+ * packets for a place that does not, as libxdp's places do not: hence the metadata. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -24,5 +25,5 @@ int probe_target(struct xdp_md *ctx)
 SEC("freplace/probe_slot")
 int probe_extension(struct xdp_md *ctx)
 {
-	return XDP_PASS;
+	return bpf_xdp_adjust_meta(ctx, 0) ? XDP_DROP : XDP_PASS;
 }

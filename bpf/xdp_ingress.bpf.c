@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* XDP at every device of the gateway: L4 VIPs are served here, both ways.
  *
- * The body is the list of stages.  xdp_ingress is for native XDP.  xdp_generic
+ * The body is the list of stages.  xdp_ingress is for native XDP; xdp_shared is
+ * the same as an extension, for a place in libxdp's dispatcher.  xdp_generic
  * only drops what is to be dropped and leaves all else to TC, uncounted: under
  * generic XDP packets are already merged and their checksums may be unfinished,
  * which only TC can tell.  Both take multi-buffer packets, so that MTU 9000
@@ -279,4 +280,12 @@ SEC("xdp.frags")
 int xdp_generic(struct xdp_md *ctx)
 {
 	return handle(ctx, true);
+}
+
+/* Loaded only where a dispatcher is joined ("?"), and by loader/dispatcher.c's own section
+ * handler: this section is nobody else's, so that it can never be a program alone. */
+SEC("?xdp.shared")
+int xdp_shared(struct xdp_md *ctx)
+{
+	return handle(ctx, false);
 }

@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "loader/device.h"
+#include "loader/dispatcher.h"
 #include "loader/hook.h"
+#include "loader/hook_place.h"
 #include "loader/objects.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
@@ -98,8 +100,13 @@ static int mode_check(const struct attaching *at)
 	bool wants_generic = mode == ATTACH_GENERIC;
 	enum hook_kind found;
 
+	if (at->loader->share && !wants_native)
+		return log_error(-EINVAL,
+				 "%s: --share is for native XDP; leave out --mode, or --share",
+				 at->device);
 	if (hook_first(at, HOOK_NATIVE, HOOK_GENERIC, &found) == 0 &&
-	    !(found == HOOK_NATIVE ? wants_native : wants_generic))
+	    !(found == HOOK_GENERIC ? wants_generic
+				    : wants_native && (found == HOOK_SHARED || !at->loader->share)))
 		return log_error(-EEXIST, "%s: has %s of this instance; detach it first",
 				 at->device, hook_text(found));
 	if (mode == ATTACH_CLSACT && hook_is_live(&at->dirs, HOOK_TCX, at->device))
@@ -153,14 +160,6 @@ static int tc_attach(const struct attaching *at, enum hook_kind *ret_kind)
 
 static int xdp_refuse(const struct attaching *at, enum hook_kind kind, int err)
 {
-	uint32_t other = device_xdp_program(at->ifindex);
-
-	if (err == -EBUSY || err == -EEXIST)
-		return log_error(
-			err,
-			"%s: another XDP program is attached (id %u, %s); see 'bpftool prog "
-			"show id %u', detach it, or use --mode tc",
-			at->device, other, strerror(-err), other);
 	if (err == -EOPNOTSUPP)
 		return log_error(
 			err, "%s: %s is not supported by this driver (EOPNOTSUPP); use --mode tc",
@@ -169,34 +168,73 @@ static int xdp_refuse(const struct attaching *at, enum hook_kind kind, int err)
 			 hook_text(kind), strerror(-err));
 }
 
+static int place_put(const struct attaching *at)
+{
+	struct hook hook;
+
+	if (hook_is_live(&at->dirs, HOOK_SHARED, at->device) &&
+	    hook_find(&at->dirs, HOOK_SHARED, at->device, &hook) == 0)
+		return place_complete(&hook, at->maps->fds);
+	return place_attach(&at->dirs, at->device, at->ifindex, at->maps->fds,
+			    &at->loader->settings, at->loader->priority);
+}
+
+/* What of XDP the device has already, or is to get. */
+static int xdp_choose(const struct attaching *at, enum hook_kind *ret_kind)
+{
+	bool is_generic = at->loader->mode == ATTACH_GENERIC;
+	enum share_wish wish = is_generic	   ? SHARE_WISH_GENERIC
+			       : at->loader->share ? SHARE_WISH_SHARE
+						   : SHARE_WISH_NATIVE;
+	char sentence[SHARE_SENTENCE_MAX];
+	struct dispatcher dispatcher;
+	enum share_plan plan;
+	int extensions = 0, err;
+
+	if (hook_first(at, HOOK_NATIVE, HOOK_GENERIC, ret_kind) == 0)
+		return 0;
+	dispatcher_look(at->ifindex, 0, &dispatcher);
+	if (share_needs_extensions(&dispatcher.device, wish))
+		extensions = dispatcher_probe();
+	err = share_decide(&dispatcher.device, wish, extensions, &plan, sentence);
+	if (err)
+		return log_error(err, "%s: %s", at->device, sentence);
+	*ret_kind = plan == SHARE_PLAN_JOIN ? HOOK_SHARED : is_generic ? HOOK_GENERIC : HOOK_NATIVE;
+	return 0;
+}
+
 /* *ret_attached false: not wanted, or the driver has no native XDP and the mode
  * leaves the choice. */
-static int xdp_attach(const struct attaching *at, bool *ret_attached)
+static int xdp_attach(const struct attaching *at, bool *ret_attached, enum hook_kind *ret_kind)
 {
 	enum attach_mode mode = at->loader->mode;
-	enum hook_kind kind = mode == ATTACH_GENERIC ? HOOK_GENERIC : HOOK_NATIVE;
+	enum hook_kind kind;
 	int err;
 
 	*ret_attached = false;
 	if (mode == ATTACH_TC || mode == ATTACH_CLSACT)
 		return 0;
-	err = hook_put(at, kind);
-	if (err == -EOPNOTSUPP && mode == ATTACH_AUTO) {
+	err = xdp_choose(at, &kind);
+	if (err)
+		return err;
+	err = kind == HOOK_SHARED ? place_put(at) : hook_put(at, kind);
+	if (err == -EOPNOTSUPP && mode == ATTACH_AUTO && kind == HOOK_NATIVE) {
 		log_info("%s: the driver has no native XDP (EOPNOTSUPP), TC alone serves it",
 			 at->device);
 		return 0;
 	}
 	if (err)
 		return xdp_refuse(at, kind, err);
+	*ret_kind = kind;
 	*ret_attached = true;
 	return 0;
 }
 
 static int device_detach(const struct attaching *at, int *count)
 {
-	static const enum hook_kind order[] = {HOOK_NATIVE,	   HOOK_GENERIC, HOOK_TCX_EGRESS,
-					       HOOK_CLSACT_EGRESS, HOOK_TCX,	 HOOK_CLSACT,
-					       HOOK_CLSACT_OWN};
+	static const enum hook_kind order[] = {HOOK_NATIVE,	HOOK_SHARED,	    HOOK_GENERIC,
+					       HOOK_TCX_EGRESS, HOOK_CLSACT_EGRESS, HOOK_TCX,
+					       HOOK_CLSACT,	HOOK_CLSACT_OWN};
 
 	if (at->ifindex)
 		devices_remove(at->maps, at->ifindex);
@@ -219,7 +257,7 @@ static int device_attach(struct attaching *at)
 	const struct loader *loader = at->loader;
 	bool xdp = false;
 	bool was_attached;
-	enum hook_kind tc;
+	enum hook_kind tc, xdp_kind = HOOK_NATIVE;
 	int count = 0, err;
 
 	err = device_find(at->device, &at->ifindex);
@@ -233,7 +271,7 @@ static int device_attach(struct attaching *at)
 		return err;
 	err = tc_attach(at, &tc);
 	if (!err)
-		err = xdp_attach(at, &xdp);
+		err = xdp_attach(at, &xdp, &xdp_kind);
 	if (!err && xdp && loader->mode != ATTACH_GENERIC)
 		err = devices_put(at->maps, at->ifindex);
 	if (err) {
@@ -245,10 +283,7 @@ static int device_attach(struct attaching *at)
 		device_warn_forwarding(at->device, "ipv4");
 	if (!address_is_zero(&at->maps->contract.snat6))
 		device_warn_forwarding(at->device, "ipv6");
-	log_info("%s: attached %s%s%s and %s", at->device,
-		 !xdp				  ? ""
-		 : loader->mode == ATTACH_GENERIC ? hook_text(HOOK_GENERIC)
-						  : hook_text(HOOK_NATIVE),
+	log_info("%s: attached %s%s%s and %s", at->device, xdp ? hook_text(xdp_kind) : "",
 		 xdp ? ", " : "", hook_text(egress_beside(tc)), hook_text(tc));
 	return 0;
 }
@@ -287,6 +322,7 @@ int loader_detach(const struct loader *loader, int word_count, char **words)
 
 	if (!err)
 		err = attaching_begin(loader, "detach", word_count, &at);
+	hooks_netns_enter(&at.dirs);
 	for (int i = 0; i < word_count && !err; i++) {
 		int count = 0;
 

@@ -16,10 +16,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <xdp/libxdp.h>
 
-#include "bpf/probe_ext.skel.h"
 #include "loader/device.h"
+#include "loader/dispatcher.h"
 #include "loader/objects.h"
 #include "maps/layout/contract.h"
 #include "userspace/base/cleanup.h"
@@ -68,38 +67,6 @@ static int tcx_probe(void)
 	return err ? err : link_try(program, LOOPBACK_IFINDEX, BPF_TCX_INGRESS_TYPE, 0);
 }
 
-static int extension_load(const struct probe_ext *target)
-{
-	struct probe_ext *extension = probe_ext__open();
-	int err;
-
-	if (!extension)
-		return -errno;
-	bpf_program__set_autoload(extension->progs.probe_target, false);
-	err = bpf_program__set_attach_target(extension->progs.probe_extension,
-					     bpf_program__fd(target->progs.probe_target),
-					     "probe_slot");
-	if (!err)
-		err = probe_ext__load(extension);
-	probe_ext__destroy(extension);
-	return err;
-}
-
-static int extension_probe(void)
-{
-	struct probe_ext *target = probe_ext__open();
-	int err;
-
-	if (!target)
-		return -errno;
-	bpf_program__set_autoload(target->progs.probe_extension, false);
-	err = probe_ext__load(target);
-	if (!err)
-		err = extension_load(target);
-	probe_ext__destroy(target);
-	return err;
-}
-
 static int programs_probe(void)
 {
 	const struct objects_settings settings = {.flow_sets = FLOW_SETS_MIN,
@@ -112,25 +79,39 @@ static int programs_probe(void)
 	return err;
 }
 
-/* Who else is there: libxdp's dispatcher, or a program alone.  True: somebody. */
-static bool device_say_busy(const char *name, uint32_t ifindex)
+/* Who else is there, and what attach would do about it.  True: somebody. */
+static bool device_say_busy(const char *name, uint32_t ifindex, int extensions)
 {
-	struct xdp_multiprog *multiprog;
-	bool is_dispatcher;
-	uint32_t id = device_xdp_program(ifindex);
+	char sentence[SHARE_SENTENCE_MAX];
+	struct dispatcher dispatcher;
+	enum share_plan plan;
 
-	if (id == 0)
+	dispatcher_look(ifindex, 0, &dispatcher);
+	if (dispatcher.device.seat == SHARE_SEAT_FREE)
 		return false;
-	multiprog = xdp_multiprog__get_from_ifindex((int)ifindex);
-	is_dispatcher = !libxdp_get_error(multiprog) && !xdp_multiprog__is_legacy(multiprog);
-	if (!libxdp_get_error(multiprog))
-		xdp_multiprog__close(multiprog);
-	printf("%-14s busy %s is attached (id %u): detach it, or attach with --mode tc\n", name,
-	       is_dispatcher ? "libxdp's dispatcher" : "another XDP program", id);
+	if (share_decide(&dispatcher.device, SHARE_WISH_NATIVE, extensions, &plan, sentence) < 0)
+		printf("%-14s busy %s\n", name, sentence);
+	else
+		printf("%-14s join native XDP by libxdp's dispatcher (id %u, programs in it: %d)\n",
+		       name, dispatcher.device.program_id, dispatcher.device.program_count);
 	return true;
 }
 
-static int device_check(const char *name, bool has_tcx)
+/* By trying; says so.  0 or why not. */
+static int extensions_check(void)
+{
+	int err = dispatcher_probe();
+	char why[SHARE_SENTENCE_MAX];
+
+	if (err)
+		share_explain_extensions(err, why);
+	printf("%-14s %s  %s\n", "extensions", err ? "no " : "yes",
+	       err ? why
+		   : "libxdp's dispatcher can hold Sluice beside other XDP programs (--share)");
+	return err;
+}
+
+static int device_check(const char *name, bool has_tcx, int extensions)
 {
 	const char *tc = has_tcx ? "TCX" : "clsact";
 	_cleanup_close_ int program = -1;
@@ -141,7 +122,7 @@ static int device_check(const char *name, bool has_tcx)
 	if (err)
 		return err;
 	device_driver(name, driver, sizeof(driver));
-	if (device_say_busy(name, ifindex))
+	if (device_say_busy(name, ifindex, extensions))
 		return 0;
 	err = program_make(BPF_PROG_TYPE_XDP, XDP_PASS, &program);
 	if (!err)
@@ -157,7 +138,7 @@ static int device_check(const char *name, bool has_tcx)
 int loader_check(const struct loader *loader, int word_count, char **words)
 {
 	struct utsname kernel;
-	int tcx, err;
+	int tcx, extensions, err;
 
 	(void)loader;
 	uname(&kernel);
@@ -169,13 +150,9 @@ int loader_check(const struct loader *loader, int word_count, char **words)
 		return err;
 	tcx = tcx_probe();
 	check_say("tcx", tcx, "TC attaches by TCX link", "TC attaches by clsact filter");
-	check_say("extensions", extension_probe(),
-		  "libxdp's dispatcher could hold several XDP programs; Sluice attaches by its own "
-		  "link",
-		  "libxdp's dispatcher cannot work here, one XDP program a device; Sluice attaches "
-		  "by its own link");
+	extensions = extensions_check();
 	for (int i = 0; i < word_count; i++) {
-		err = device_check(words[i], tcx == 0);
+		err = device_check(words[i], tcx == 0, extensions);
 		if (err)
 			return err;
 	}

@@ -18,9 +18,11 @@
 #include <bpf/bpf.h>
 
 #include "loader/clsact.h"
+#include "loader/hook_place.h"
 #include "loader/pin.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/base/netns.h"
 
 /* Newer than Debian 12's headers; libbpf passes them through. */
 #define BPF_TCX_INGRESS_TYPE ((enum bpf_attach_type)46)
@@ -265,14 +267,32 @@ static int clsact_detach(const struct pin_dirs *dirs, const struct hook *hook)
 	return err;
 }
 
+static int place_leave(const char *record_path, const struct hook *hook)
+{
+	_cleanup_close_ int record = bpf_obj_get(record_path);
+	int err = record < 0 ? record : place_detach(record, hook);
+
+	if (err && err != -ENOENT)
+		return log_error(
+			err,
+			"%s: cannot leave libxdp's dispatcher (%s); 'xdp-loader status %s' "
+			"shows it",
+			hook->device, strerror(-err), hook->device);
+	return 0;
+}
+
 int hook_detach(const struct pin_dirs *dirs, const struct hook *hook)
 {
 	char path[PIN_PATH_MAX];
-	int err = hook_is_clsact(hook->kind) ? clsact_detach(dirs, hook) : 0;
+	int err = 0;
 
+	pin_path(dirs, hook->kind, hook->device, path);
+	if (hook_is_clsact(hook->kind))
+		err = clsact_detach(dirs, hook);
+	else if (hook->kind == HOOK_SHARED)
+		err = place_leave(path, hook);
 	if (err)
 		return err;
-	pin_path(dirs, hook->kind, hook->device, path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return log_error(-errno, "%s: cannot remove it (%s)", path, strerror(errno));
 	return 0;
@@ -310,6 +330,8 @@ static int hook_read(const struct pin_dirs *dirs, enum hook_kind kind, const cha
 		if (hook.ifindex)
 			clsact_filter_find(hook.ifindex, hook_side(kind),
 					   clsact_handle(dirs->instance), &hook.program_id);
+	} else if (kind == HOOK_SHARED) {
+		place_read(fd, &hook);
 	} else {
 		link_read(fd, &hook);
 	}
@@ -321,6 +343,14 @@ int hook_find(const struct pin_dirs *dirs, enum hook_kind kind, const char *devi
 	      struct hook *ret_hook)
 {
 	return hook_read(dirs, kind, device, ret_hook);
+}
+
+void hooks_netns_enter(const struct pin_dirs *dirs)
+{
+	struct hook hook;
+
+	if (hook_find(dirs, HOOK_SK_LOOKUP, HOOK_NETNS, &hook) == 0 && hook.netns)
+		netns_enter(hook.netns);
 }
 
 int hooks_each(const struct pin_dirs *dirs, int (*each)(void *ctx, const struct hook *hook),

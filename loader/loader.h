@@ -51,6 +51,8 @@ struct loader {
 	uint64_t ring_seed;
 	struct objects_settings settings;
 	enum attach_mode mode;
+	bool share; /* attach through libxdp's dispatcher even where the device is free */
+	uint32_t priority; /* in a dispatcher; lower ones run first */
 	struct decap_options decap;
 };
 

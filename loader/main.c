@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
 
 #include "loader/loader.h"
+#include "loader/share.h"
 #include "maps/layout/contract.h"
 #include "maps/layout/flow.h"
 #include "maps/layout/path.h"
@@ -170,6 +172,24 @@ static int set_mode(void *ctx, const char *value)
 	return log_error(-EINVAL, "--mode %s: wants auto, native, tc, clsact or generic", value);
 }
 
+static int set_share(void *ctx, const char *value)
+{
+	(void)value;
+	((struct loader *)ctx)->share = true;
+	return 0;
+}
+
+static int set_priority(void *ctx, const char *value)
+{
+	struct loader *loader = ctx;
+	unsigned long priority;
+	int err = options_number("priority", value, 0, INT32_MAX, &priority);
+
+	if (!err)
+		loader->priority = (uint32_t)priority;
+	return err;
+}
+
 static int set_vip(void *ctx, const char *value)
 {
 	struct decap_options *decap = &((struct loader *)ctx)->decap;
@@ -236,6 +256,12 @@ static const struct option_row rows[] = {
 	{"client-max", 0, "N", "load: NAT flows that one client may have (default: no cap)",
 	 set_client_max},
 	{"mode", 0, "MODE", "attach: auto (default), native, tc, clsact or generic", set_mode},
+	{"share", 0, NULL, "attach: by libxdp's dispatcher, so that other XDP programs can come",
+	 set_share},
+	{"priority", 0, "N",
+	 "attach: place among a dispatcher's programs, low ones first "
+	 "(default 60)",
+	 set_priority},
 	{"vip", 0, "ADDR", "decap: a VIP whose packets are taken off; once for each", set_vip},
 	{"mss", 0, "N", "decap: what the VIPs offer at most (default: by the device's MTU)",
 	 set_mss},
@@ -259,6 +285,11 @@ static const struct option_table table = {
 static int libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
 {
 	return verbose && level != LIBBPF_DEBUG ? vfprintf(stderr, format, args) : 0;
+}
+
+static int libxdp_log(enum libxdp_print_level level, const char *format, va_list args)
+{
+	return verbose && level != LIBXDP_DEBUG ? vfprintf(stderr, format, args) : 0;
 }
 
 /* Options may stand before, between and after the words. */
@@ -292,6 +323,7 @@ int main(int argc, char **argv)
 		.probe_port_low = PROBE_PORT_LOW,
 		.probe_port_high = PROBE_PORT_HIGH,
 		.ring_seed = RING_SEED,
+		.priority = SHARE_PRIORITY,
 		.decap = {.gue_port = GUE_PORT},
 		.settings = {.flow_sets = FLOW_SETS_DEFAULT,
 			     .neighbour_interval = NEIGHBOUR_INTERVAL},
@@ -302,6 +334,7 @@ int main(int argc, char **argv)
 
 	log_init_cli("sluice-loader");
 	libbpf_set_print(libbpf_log);
+	libxdp_set_print(libxdp_log);
 	if (instance_init(&loader.instance, INSTANCE_DEFAULT) < 0 ||
 	    words_collect(&loader, argc, argv, words, &count, &verdict) < 0)
 		return 2;

@@ -90,6 +90,12 @@ static void maps_take(struct bpf_object *object, int *ret_fds)
 		ret_fds[id] = bpf_object__find_map_fd_by_name(object, map_names[id]);
 }
 
+static void xdp_settle(struct xdp_ingress *xdp, const struct objects_settings *settings)
+{
+	xdp->rodata->neighbour_interval = settings->neighbour_interval;
+	xdp->rodata->cpu_count = (uint32_t)libbpf_num_possible_cpus();
+}
+
 static int objects_open(struct objects_handle *handle, const struct objects_settings *settings)
 {
 	handle->xdp = xdp_ingress__open();
@@ -98,8 +104,7 @@ static int objects_open(struct objects_handle *handle, const struct objects_sett
 	handle->sk = sk_lookup__open();
 	if (!handle->xdp || !handle->tc || !handle->egress || !handle->sk)
 		return log_error(-errno, "built-in programs: cannot be read (%s)", strerror(errno));
-	handle->xdp->rodata->neighbour_interval = settings->neighbour_interval;
-	handle->xdp->rodata->cpu_count = (uint32_t)libbpf_num_possible_cpus();
+	xdp_settle(handle->xdp, settings);
 	handle->tc->rodata->cpu_count = (uint32_t)libbpf_num_possible_cpus();
 	return 0;
 }
@@ -157,6 +162,32 @@ void objects_unload(struct objects *objects)
 	sk_lookup__destroy(objects->handle->sk);
 	free(objects->handle);
 	objects->handle = NULL;
+}
+
+int objects_open_shared(const int *map_fds, const struct objects_settings *settings,
+			struct objects_shared *ret_shared)
+{
+	struct xdp_ingress *xdp = xdp_ingress__open();
+	int err;
+
+	if (!xdp)
+		return log_error(-errno, "built-in programs: cannot be read (%s)", strerror(errno));
+	xdp_settle(xdp, settings);
+	bpf_program__set_autoload(xdp->progs.xdp_ingress, false);
+	bpf_program__set_autoload(xdp->progs.xdp_generic, false);
+	err = maps_reuse(xdp->obj, map_fds);
+	if (err) {
+		xdp_ingress__destroy(xdp);
+		return err;
+	}
+	*ret_shared = (struct objects_shared){.object = xdp->obj, .skeleton = xdp};
+	return 0;
+}
+
+void objects_close_shared(struct objects_shared *shared)
+{
+	xdp_ingress__destroy(shared->skeleton);
+	*shared = (struct objects_shared){0};
 }
 
 int objects_pin_maps(const struct objects *objects, const char *directory)

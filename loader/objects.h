@@ -7,8 +7,9 @@
 
 #include "maps/layout/maps.h"
 
-struct bpf_program;
+struct bpf_object;
 struct pin_dirs;
+struct xdp_ingress;
 
 /* In the order of PROGRAM_LIST; the names of their pins below programs/. */
 #define PROGRAM_LIST(X)                                                                            \
@@ -45,6 +46,17 @@ struct objects_settings {
 int objects_load(const int *map_fds, const struct objects_settings *settings,
 		 struct objects *ret_objects);
 void objects_unload(struct objects *objects);
+
+/* xdp_shared over existing maps, opened and not loaded: libxdp does that (dispatcher.h). */
+struct objects_shared {
+	struct bpf_object *object;
+	struct xdp_ingress *skeleton;
+};
+
+/* Logs.  Close it whatever became of it. */
+int objects_open_shared(const int *map_fds, const struct objects_settings *settings,
+			struct objects_shared *ret_shared);
+void objects_close_shared(struct objects_shared *shared);
 
 /* Pins all maps below `directory`, made by the caller.  Logs. */
 int objects_pin_maps(const struct objects *objects, const char *directory);

@@ -20,7 +20,6 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
-#include "userspace/base/netns.h"
 
 struct status {
 	struct pin_dirs dirs;
@@ -74,12 +73,9 @@ static json_object *status_collect(const struct loader *loader, const struct map
 	struct status status = {.hooks = json_object_new_array()};
 	json_object *root = json_object_new_object(), *programs = json_object_new_array();
 	json_object *snat = json_object_new_object(), *probes = json_object_new_object();
-	struct hook hook;
 
 	pin_dirs_init(&status.dirs, &loader->instance);
-	/* clsact filters are asked for by device name, so from the devices' namespace */
-	if (hook_find(&status.dirs, HOOK_SK_LOOKUP, HOOK_NETNS, &hook) == 0 && hook.netns)
-		netns_enter(hook.netns);
+	hooks_netns_enter(&status.dirs);
 	json_object_object_add(root, "instance", json_object_new_string(loader->instance.name));
 	json_object_object_add(root, "pins", json_object_new_string(status.dirs.live));
 	json_object_object_add(root, "contract", json_object_new_int64(contract->version));

@@ -3,7 +3,8 @@
  *
  * The new programs are loaded against the pinned maps first; a refusal leaves
  * everything as it was.  Then each hook changes from one program to the next in
- * one step, so no packet meets neither.  Old and new programs work side by side
+ * one step, so no packet meets neither; in libxdp's dispatcher in two, the new one joins
+ * before the old one leaves (hook_place.h).  Old and new programs work side by side
  * on the same maps, so one killed half-way is completed by running it again. */
 #include "loader/loader.h"
 
@@ -11,15 +12,16 @@
 #include <string.h>
 
 #include "loader/hook.h"
+#include "loader/hook_place.h"
 #include "loader/objects.h"
 #include "loader/pin.h"
 #include "maps/access/maps.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
-#include "userspace/base/netns.h"
 
 struct upgrade {
+	const struct loader *loader;
 	struct pin_dirs dirs;
 	struct objects objects;
 	int replaced;
@@ -36,8 +38,11 @@ static int hook_upgrade(void *ctx, const struct hook *hook)
 			    hook->device, hook_text(hook->kind));
 		return 0;
 	}
-	err = hook_replace(&upgrade->dirs, hook,
-			   upgrade->objects.program_fds[hook_program(hook->kind)]);
+	if (hook->kind == HOOK_SHARED)
+		err = place_exchange(hook, upgrade->objects.map_fds, &upgrade->loader->settings);
+	else
+		err = hook_replace(&upgrade->dirs, hook,
+				   upgrade->objects.program_fds[hook_program(hook->kind)]);
 	if (err)
 		return log_error(
 			err,
@@ -61,21 +66,11 @@ static int generation_raise(const struct maps *maps)
 	return 0;
 }
 
-/* clsact filters are asked for by name, so from the namespace of the devices. */
-static int namespace_enter(const struct pin_dirs *dirs)
-{
-	struct hook hook;
-
-	if (hook_find(dirs, HOOK_SK_LOOKUP, HOOK_NETNS, &hook) < 0 || !hook.netns)
-		return 0;
-	return netns_enter(hook.netns);
-}
-
 int loader_upgrade(const struct loader *loader, int word_count, char **words)
 {
 	_cleanup_(maps_closep) struct maps *maps = NULL;
 	_cleanup_close_ int lock = -1;
-	struct upgrade upgrade = {0};
+	struct upgrade upgrade = {.loader = loader};
 	int err;
 
 	if (word_count > 0)
@@ -88,7 +83,7 @@ int loader_upgrade(const struct loader *loader, int word_count, char **words)
 		err = objects_load(maps->fds, &loader->settings, &upgrade.objects);
 	if (err)
 		return err;
-	namespace_enter(&upgrade.dirs);
+	hooks_netns_enter(&upgrade.dirs);
 	err = hooks_each(&upgrade.dirs, hook_upgrade, &upgrade);
 	if (!err)
 		err = objects_pin_programs(&upgrade.objects, upgrade.dirs.programs);

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian 12's own kernel 6.1 under qemu: every program is loaded and attached there, and
-# tests/program, tests/lab/test_loader.sh and test_decap.sh run there.  Prints TAP, one line a program.
+# tests/program, tests/lab/test_loader.sh, test_share.sh and test_decap.sh run there.  Prints TAP,
+# one line a program.
 #
-#   tests/harness/kernel61.sh [--shell 'COMMAND']   --shell: run that in the guest instead
+#   tests/harness/kernel61.sh [--lab NAME | --shell 'COMMAND']
+#
+# --lab: tests/lab/test_NAME.sh alone, with its own lines; --shell: run that in the guest instead
 #
 # The kernel comes from Debian's archive into build/kernel61 and is never installed.  The guest's
 # root is this machine's, read-only over 9p; what it needs of the tree is copied to a share.  No
@@ -12,10 +15,18 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 
 cache=build/kernel61
-limit_s=1150
+limit_s=1450
 memory_mb=1536
-tools="qemu-system-x86_64 busybox depmod modprobe cpio xz"
-command_line=${2:-}
+tools="qemu-system-x86_64 busybox depmod modprobe cpio xz xdp-loader"
+case ${1:-} in
+"") command_line= ;;
+--shell) command_line=${2:?} ;;
+--lab) command_line="tree/tests/lab/test_${2:?}.sh" ;;
+*)
+	sed -n '3,14s/^# \{0,1\}//p' "$0"
+	exit 2
+	;;
+esac
 
 skip_all() {
 	echo "skip: $1"
@@ -95,6 +106,7 @@ guest_script() {
 		cd /run
 		for module in veth sch_ingress cls_bpf; do modprobe -d /run/modules -S $version \$module; done
 		ip link set lo up
+		mkdir -p /run/netns && mount -t tmpfs netns /run/netns
 	EOF
 	if [ -n "$command_line" ]; then
 		echo "$command_line"
@@ -134,10 +146,11 @@ guest_script() {
 			result $rc "tests/program/$test: $(grep -c '       OK ' $test.log) tests pass"
 			[ $rc = 0 ] || tail -n 30 $test.log | sed 's/^/# /'
 		done
-		mkdir -p /run/netns && mount -t tmpfs netns /run/netns
-		for lab in loader decap; do
+		for lab in loader share decap; do
 			tree/tests/lab/test_$lab.sh >$lab.log 2>&1
-			result $? "tests/lab/test_$lab.sh: $(grep -c '^ok' $lab.log) checks pass"
+			rc=$?
+			! grep -qx '1\.\.1' $lab.log || rc=1 # all of it was skipped
+			result $rc "tests/lab/test_$lab.sh: $(grep -c '^ok' $lab.log) checks pass"
 			grep -A 4 '^not ok' $lab.log | sed 's/^/# /'
 		done
 		echo "1..$number"

@@ -100,6 +100,9 @@ links_of() {
 other_ports() {
 	"$LAB_BIN/sluice-loader" --instance "$lab_name-c" load --snat 10.2.1.1 --snat-ports "$1"
 }
+extensions_refused() {
+	lab_loader check | grep -q '^extensions  *no'
+}
 is_clean() {
 	[ -z "$(state)" ] || {
 		state
@@ -117,7 +120,17 @@ check "a second load is refused with a sentence" eval \
 # ---- every way to attach ----
 # shellcheck disable=SC2086 # words
 {
+	extensions_refused && {
+		check "check says that this kernel refuses extensions, and thus libxdp's dispatcher" eval \
+			'lab_loader check | grep -q "^extensions  *no .*(EPERM), so libxdp.s dispatcher cannot"'
+		before=$(state)
+		check "--share is refused for that reason, not served by a single program" eval \
+			'! attach to-us --share 2>"$test_work/err" && grep -q "cannot be shared: this kernel refuses extension programs (EPERM)" "$test_work/err"'
+		check "and leaves the device as it was" equals "$(state | grep -v netns-sk_lookup)" "$before"
+	}
 	check "native XDP attaches" attach $devices
+	check "--share does not change what is attached" eval \
+		'! attach to-us --share 2>"$test_work/err" && grep -q "has native XDP of this instance; detach it first" "$test_work/err"'
 	check "native XDP serves TCP and UDP, IPv4 and IPv6" serves
 	check "also when the neighbours must be found first" eval 'neighbours_forget && serves'
 	check "most packets went by XDP, not by TC" eval '[ "$(verdict to_tc)" -lt "$(($(verdict forwarded) / 10))" ]'
