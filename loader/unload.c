@@ -2,8 +2,9 @@
 /* sluice-loader unload: the host as it was.
  *
  * Works on whatever is there: a whole instance, one of another version, what an
- * interrupted load or unload left, or nothing.  VIP addresses that we put on lo
- * are read from the map before it goes.  It moves into the namespace that the
+ * interrupted load or unload left, or nothing.  VIP addresses that we put on lo, and
+ * next hops whose neighbours the kernel keeps resolved for us, are read from the maps
+ * before they go.  It moves into the namespace that the
  * instance was attached in; if that is gone, so are its devices and filters. */
 #include "loader/loader.h"
 
@@ -18,6 +19,7 @@
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 #include "userspace/base/netns.h"
+#include "userspace/paths/held.h"
 #include "userspace/publish/vip_address.h"
 
 struct unload {
@@ -25,6 +27,7 @@ struct unload {
 	struct pin_dirs dirs;
 	bool namespace_gone;
 	int hooks, addresses;
+	uint32_t neighbours;
 };
 
 static void namespace_enter(struct unload *unload)
@@ -49,7 +52,7 @@ static int address_remove(void *ctx, const struct vip_key *key, const struct vip
 	return 0;
 }
 
-static void addresses_remove(struct unload *unload)
+static void records_undo(struct unload *unload)
 {
 	_cleanup_(maps_closep) struct maps *maps = NULL;
 
@@ -57,11 +60,12 @@ static void addresses_remove(struct unload *unload)
 		return;
 	if (maps_open(&unload->loader->instance, MAPS_READ, &maps) < 0) {
 		log_warning(
-			"the VIPs cannot be read, so addresses put on lo for them stay; see 'ip "
-			"address show dev lo'");
+			"the maps cannot be read, so addresses put on lo for VIPs and neighbours kept "
+			"resolved stay; see 'ip address show dev lo', 'ip neigh show proto 83'");
 		return;
 	}
 	vips_each(maps, address_remove, unload);
+	held_neighbours_remove(maps, &unload->neighbours);
 }
 
 static int hook_remove(void *ctx, const struct hook *hook)
@@ -83,7 +87,7 @@ static int live_remove(struct unload *unload)
 	int err;
 
 	namespace_enter(unload);
-	addresses_remove(unload);
+	records_undo(unload);
 	err = hooks_each(&unload->dirs, hook_remove, unload);
 	if (err)
 		return err;
@@ -121,8 +125,10 @@ int loader_unload(const struct loader *loader, int word_count, char **words)
 		return err;
 	pin_run_dir_remove(&loader->instance);
 	if (loaded)
-		log_info("instance %s: unloaded, %d hooks detached, %d addresses taken from lo",
-			 loader->instance.name, unload.hooks, unload.addresses);
+		log_info(
+			"instance %s: unloaded, %d hooks detached, %d addresses taken from lo, %u neighbours "
+			"let go",
+			loader->instance.name, unload.hooks, unload.addresses, unload.neighbours);
 	else
 		log_info("instance %s: nothing is loaded", loader->instance.name);
 	return 0;

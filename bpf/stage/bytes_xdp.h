@@ -9,6 +9,8 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/maps.h"
+
 /* struct frame_ctx is the program's context; the verifier wants its real name. */
 #define frame_ctx xdp_md
 
@@ -29,10 +31,12 @@ static __always_inline long bytes_cut(struct frame_ctx *ctx, __u32 size)
 	return bpf_xdp_adjust_tail(ctx, (int)size - (int)bpf_xdp_get_buff_len(ctx));
 }
 
-/* Sends the frame out by the device that it came in by. */
+/* Sends the frame out by the device that it came in by.  By redirect: veth leaves what
+ * XDP_TX sends lying until something else wakes its peer, where that has no XDP program;
+ * these frames are single ones, and somebody waits for them. */
 static __always_inline int bytes_reflect(struct frame_ctx *ctx)
 {
-	return XDP_TX;
+	return bpf_redirect_map(&devices, ctx->ingress_ifindex, XDP_TX);
 }
 
 #endif

@@ -3,9 +3,11 @@
  * (contract.nat_client_max): one client cannot take all ports to an endpoint.
  *
  * A flow counts from its first packet until it closes, moves or gives up its
- * port.  One that the LRU of nat_fwd pushed out is not counted down, so a count may
- * be too high where that table is full; it is forgotten with its client, which
- * this table's own LRU pushes out.
+ * port.  One that the LRU of nat_fwd pushed out is not counted down here: the
+ * controller counts nat_fwd again and again and takes off what two sweeps have missed
+ * (maps/access/nat_clients.c).  With no controller a count may be too high where that
+ * table is full, until it is forgotten with its client, which this table's own LRU
+ * pushes out.
  */
 #ifndef SLUICE_BPF_STAGE_NAT_CLIENT_H
 #define SLUICE_BPF_STAGE_NAT_CLIENT_H

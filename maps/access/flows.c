@@ -56,6 +56,7 @@ struct nat_count {
 	const struct maps *maps;
 	uint64_t now_ns;
 	uint32_t *counts;
+	struct nat_client_counts *clients;
 };
 
 static int nat_flow_count(void *ctx, const void *key, const void *value)
@@ -63,16 +64,17 @@ static int nat_flow_count(void *ctx, const void *key, const void *value)
 	const struct nat_count *count = ctx;
 	const struct nat_flow *flow = value;
 
-	(void)key;
+	if (count->clients && flow->state != FLOW_CLOSING)
+		nat_client_counts_add(count->clients, &((const struct flow_key *)key)->src);
 	if (nat_flow_is_live(count->maps, flow, count->now_ns))
 		count->counts[flow->endpoint]++;
 	return 0;
 }
 
 int nat_flows_count_part(const struct maps *maps, struct walk_position *position, uint32_t entries,
-			 uint64_t now_ns, uint32_t *counts)
+			 uint64_t now_ns, uint32_t *counts, struct nat_client_counts *clients)
 {
-	struct nat_count count = {maps, now_ns, counts};
+	struct nat_count count = {maps, now_ns, counts, clients};
 
 	return walk_hash_part(flows_fd(maps, false), sizeof(struct flow_key),
 			      sizeof(struct nat_flow), NAT_FLOWS_MAX, position, entries,
@@ -85,6 +87,6 @@ int nat_flows_count(const struct maps *maps, uint64_t now_ns, uint32_t *counts)
 	int err = 0;
 
 	while (!err && !position.done)
-		err = nat_flows_count_part(maps, &position, UINT32_MAX, now_ns, counts);
+		err = nat_flows_count_part(maps, &position, UINT32_MAX, now_ns, counts, NULL);
 	return err;
 }

@@ -52,7 +52,7 @@ static const struct map_spec specs[MAP_ID_COUNT] = {
 	PLAIN(MAP_FRAGMENTS, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment,
 	      FRAGMENTS_MAX, 0),
 	PLAIN(MAP_NAT_CLIENTS, BPF_MAP_TYPE_LRU_HASH, struct ip_addr, struct nat_client,
-	      NAT_CLIENTS_MAX, 0),
+	      NAT_CLIENTS_MAX, BY(MAPS_CONTROLLER)),
 	MAPPED(MAP_PROBES, struct probe_port, PROBE_PORTS_MAX, BY(MAPS_CONTROLLER), probes),
 	PLAIN(MAP_NAT_FWD, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat_flow, NAT_FLOWS_MAX,
 	      0),

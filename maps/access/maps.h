@@ -158,8 +158,24 @@ struct walk_position {
 	uint32_t token;
 	bool begun, done;
 };
+struct nat_client_counts;
+/* clients: NULL, or where flows that XDP counts for their client are counted. */
 int nat_flows_count_part(const struct maps *maps, struct walk_position *position, uint32_t entries,
-			 uint64_t now_ns, uint32_t *counts);
+			 uint64_t now_ns, uint32_t *counts, struct nat_client_counts *clients);
+
+/* ---- flows of clients through NAT, where there is a cap (controller) ---- */
+/* 12 MB.  -ENOMEM. */
+int nat_client_counts_new(const struct maps *maps, struct nat_client_counts **ret_counts);
+void nat_client_counts_free(struct nat_client_counts *counts);
+/* A sweep begins: what the one before found is remembered, and no flow is counted. */
+void nat_client_counts_begin(struct nat_client_counts *counts);
+void nat_client_counts_add(struct nat_client_counts *counts, const struct ip_addr *client);
+/* When all of nat_fwd is counted: lowers the counts of map nat_clients that were too
+ * high in this sweep and the one before, about `entries` of them from *position on.
+ * -EPERM or another -errno when the map cannot be walked. */
+int nat_clients_correct_part(const struct maps *maps, struct nat_client_counts *counts,
+			     struct walk_position *position, uint32_t entries);
+
 /* One entry of nat_fwd (reverse = false) or nat_rev; does not count as use of
  * it.  -ENOENT: no such flow. */
 int flows_lookup(const struct maps *maps, bool reverse, const struct flow_key *key,

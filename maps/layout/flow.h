@@ -96,8 +96,8 @@ _Static_assert(sizeof(struct nat_flow) == 80, "nat_flow is a wire format");
 /* Map `nat_clients`: LRU hash, NAT_CLIENTS_MAX, struct ip_addr -> struct
  * nat_client.  Flows that a client has opened through NAT, for the cap
  * contract.nat_client_max; counted down when a flow closes or its port is reused.
- * One that the LRU of nat_fwd pushed out is not: where that table is full a count
- * may be too high. */
+ * One that the LRU of nat_fwd pushed out is not: the controller, which counts again,
+ * takes it off after two sweeps. */
 struct nat_client {
 	__u32 flows;
 	__u32 pad;

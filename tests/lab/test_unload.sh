@@ -19,6 +19,7 @@ host_state() {
 		lab_in gw ethtool -k $dev | grep -E '^generic-receive-offload|^tcp-segmentation-offload'
 	done
 	lab_in gw ip -4 -o addr show dev lo
+	lab_in gw ip neigh show proto 83
 	find "$lab_pins" 2>/dev/null
 }
 
@@ -30,11 +31,17 @@ check "native XDP is on the links" eval '[ "$(lab_in gw ip -d -o link show | gre
 : >"$lab_dir/pods"
 lab_controller_start
 check "the controller puts the VIP on lo" wait_for 20 eval 'lab_in gw ip -4 -o addr show dev lo | grep -q "$LAB_VIP/32"'
+lab_ctl vip add 10.99.0.20:8000/tcp --way ipip --endpoint 10.10.0.31:8000 --endpoint 10.2.2.2:8000 >/dev/null
+lab_in gw ip neigh replace 10.2.2.9 lladdr 02:00:00:00:00:09 nud reachable proto 83 dev to-us
+check "the kernel keeps two neighbours for the controller, and one for somebody else" wait_for 10 eval \
+	'[ "$(lab_in gw ip -d neigh show proto 83 | tee /dev/stderr | grep -c managed)" = 2 ]'
 kill -TERM "$(lab_pid controller)"
 check "the controller ends when asked" wait_for 15 eval '! lab_running controller'
 check "status says what is attached" eval 'lab_loader status | grep -q to-europe'
 check "unload succeeds" lab_loader unload
+check "the neighbour that is none of ours stays" eval 'lab_in gw ip neigh show 10.2.2.9 | grep 02:00:00:00:00:09'
+lab_in gw ip neigh del 10.2.2.9 dev to-us
 host_state >"$test_work/after"
-check "links, queues, addresses and pins are as before" diff "$test_work/before" "$test_work/after"
+check "links, queues, addresses, neighbours and pins are as before" diff "$test_work/before" "$test_work/after"
 check "unloading again is harmless" lab_loader unload
 test_end

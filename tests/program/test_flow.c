@@ -338,6 +338,54 @@ static void a_client_has_no_more_flows_than_its_cap(void **state)
 	}
 }
 
+/* A sweep of the controller's over the flows of clients. */
+static void clients_sweep(const struct bench *bench, struct nat_client_counts *clients)
+{
+	static uint32_t flows[ENDPOINTS_MAX];
+	struct walk_position counted = {0}, corrected = {0};
+
+	nat_client_counts_begin(clients);
+	while (!counted.done)
+		assert_int_equal(nat_flows_count_part(bench->controller, &counted, UINT32_MAX,
+						      clock_monotonic_ns(), flows, clients),
+				 0);
+	while (!corrected.done)
+		assert_int_equal(nat_clients_correct_part(bench->controller, clients, &corrected,
+							  UINT32_MAX),
+				 0);
+}
+
+static void flows_pushed_out_count_until_two_sweeps_have_missed_them(void **state)
+{
+	for (EACH_WAY(way)) {
+		struct bench *bench = bench_of(state);
+		struct contract contract = bench->writer->contract;
+		struct nat_client_counts *clients;
+		struct flow_entry entry;
+
+		contract.nat_client_max = 2;
+		assert_int_equal(contract_put(bench->writer->fds[MAP_CONTRACT], &contract), 0);
+		bench_serve(bench, way->is_ipv6);
+		assert_int_equal(nat_client_counts_new(bench->controller, &clients), 0);
+		assert_true(way_ask(bench, way, 4000, 0).is_sent);
+		entry = flow_only(bench, false);
+		assert_true(way_ask(bench, way, 4001, 0).is_sent);
+		flow_evict(bench, false, &entry.key); /* as its LRU does where it is full */
+		assert_true(way_ask(bench, way, 4002, 0).is_dropped);
+		clients_sweep(bench, clients);
+		bench_mark(bench);
+		assert_true(way_ask(bench, way, 4002, 0).is_dropped);
+		assert_true(bench_only(bench, VERDICT_CLIENT_CAP));
+		clients_sweep(bench, clients);
+		assert_true(way_ask(bench, way, 4002, 0).is_sent);
+		assert_true(way_ask(bench, way, 4003, 0).is_dropped);
+		for (int i = 0; i < 3; i++) /* and no more is given away */
+			clients_sweep(bench, clients);
+		assert_true(way_ask(bench, way, 4003, 0).is_dropped);
+		nat_client_counts_free(clients);
+	}
+}
+
 static void a_closed_flow_gives_up_its_port_and_both_entries(void **state)
 {
 	for (EACH_WAY(way)) {
@@ -512,6 +560,7 @@ int main(void)
 		cmocka_unit_test(a_moved_flow_leaves_no_entry_behind),
 		cmocka_unit_test(without_a_free_port_a_new_flow_is_refused_by_name),
 		cmocka_unit_test(a_client_has_no_more_flows_than_its_cap),
+		cmocka_unit_test(flows_pushed_out_count_until_two_sweeps_have_missed_them),
 		cmocka_unit_test(a_closed_flow_gives_up_its_port_and_both_entries),
 		cmocka_unit_test(a_half_closed_flow_keeps_its_port),
 		cmocka_unit_test(a_reset_closes_both_directions),

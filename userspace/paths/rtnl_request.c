@@ -109,3 +109,9 @@ void rtnl_hold_neighbour(struct rtnl_batch *batch, uint32_t seq, uint32_t ifinde
 		mnl_attr_put_u32(message, NDA_FLAGS_EXT, NTF_EXT_MANAGED);
 	end(batch, message);
 }
+
+void rtnl_remove_neighbour(struct rtnl_batch *batch, uint32_t seq, uint32_t ifindex,
+			   const struct ip_addr *addr)
+{
+	end(batch, begin_neighbour(batch, seq, RTM_DELNEIGH, 0, ifindex, addr, 0));
+}

@@ -32,5 +32,8 @@ void rtnl_ask_neighbour(struct rtnl_batch *batch, uint32_t seq, uint32_t ifindex
  * that is asked for. */
 void rtnl_hold_neighbour(struct rtnl_batch *batch, uint32_t seq, uint32_t ifindex,
 			 const struct ip_addr *addr, bool keep);
+/* Not acknowledged unless it fails. */
+void rtnl_remove_neighbour(struct rtnl_batch *batch, uint32_t seq, uint32_t ifindex,
+			   const struct ip_addr *addr);
 
 #endif

@@ -15,6 +15,8 @@ struct live_sweep {
 	bool under_way;
 	struct walk_position nat; /* how far it has come, */
 	uint32_t next_set; /* and then here */
+	struct nat_client_counts *clients; /* NULL: they have no cap */
+	struct walk_position corrected; /* of them, at last */
 	bool published; /* map `live` has records of ours */
 	bool pools[POOLS_MAX]; /* behind an L4 VIP */
 	uint32_t generations[ENDPOINTS_MAX]; /* when the sweep began; 0: not counted */
@@ -31,12 +33,18 @@ int live_sweep_new(struct maps *maps, struct live_portion portion, struct live_s
 	sweep->maps = maps;
 	sweep->portion = portion;
 	sweep->published = true; /* a controller before us may have left some */
+	if (maps->contract.nat_client_max && nat_client_counts_new(maps, &sweep->clients) < 0) {
+		free(sweep);
+		return -ENOMEM;
+	}
 	*ret_sweep = sweep;
 	return 0;
 }
 
 void live_sweep_free(struct live_sweep *sweep)
 {
+	if (sweep)
+		nat_client_counts_free(sweep->clients);
 	free(sweep);
 }
 
@@ -139,24 +147,37 @@ static int begin(struct live_sweep *sweep)
 	endpoints_note(sweep);
 	sweep->nat = (struct walk_position){0};
 	sweep->next_set = 0;
+	sweep->corrected = (struct walk_position){.done = !sweep->clients};
+	if (sweep->clients)
+		nat_client_counts_begin(sweep->clients);
 	sweep->under_way = true;
 	return 0;
 }
 
-/* A portion of the NAT table, and when that is done one of the other. */
+static bool is_counted(const struct live_sweep *sweep)
+{
+	return sweep->next_set >= sweep->maps->contract.flow_sets;
+}
+
+/* A portion of the NAT table, when that is done one of the other, then of the clients. */
 static int count(struct live_sweep *sweep)
 {
 	int err = 0;
 
 	if (!sweep->nat.done)
 		err = nat_flows_count_part(sweep->maps, &sweep->nat, sweep->portion.nat_flows,
-					   clock_monotonic_ns(), sweep->flows);
+					   clock_monotonic_ns(), sweep->flows, sweep->clients);
 	if (err || !sweep->nat.done)
 		return err;
-	flow_table_count_part(sweep->maps, sweep->next_set, sweep->portion.sets, clock_tick(),
-			      sweep->flows);
-	sweep->next_set += sweep->portion.sets;
-	return 0;
+	if (!is_counted(sweep)) {
+		flow_table_count_part(sweep->maps, sweep->next_set, sweep->portion.sets,
+				      clock_tick(), sweep->flows);
+		sweep->next_set += sweep->portion.sets;
+	}
+	if (is_counted(sweep) && sweep->clients)
+		err = nat_clients_correct_part(sweep->maps, sweep->clients, &sweep->corrected,
+					       sweep->portion.nat_flows);
+	return err;
 }
 
 int live_sweep_step(struct live_sweep *sweep, enum live_step *ret_step)
@@ -175,7 +196,7 @@ int live_sweep_step(struct live_sweep *sweep, enum live_step *ret_step)
 		return err;
 	}
 	*ret_step = LIVE_PART;
-	if (sweep->next_set >= sweep->maps->contract.flow_sets) {
+	if (is_counted(sweep) && sweep->corrected.done) {
 		publish(sweep);
 		sweep->under_way = false;
 		*ret_step = LIVE_DONE;

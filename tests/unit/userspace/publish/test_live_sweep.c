@@ -240,6 +240,97 @@ static void many_nat_flows_are_counted_in_parts_and_each_once(void **state)
 	assert_int_equal(maps->live[1].flows, 5000);
 }
 
+/* ---- clients with a cap ---- */
+
+static struct ip_addr client_of(int number)
+{
+	struct ip_addr client = {.bytes = {[10] = 0xff, 0xff, 10, 1}};
+
+	client.bytes[14] = (uint8_t)(number >> 8);
+	client.bytes[15] = (uint8_t)number;
+	return client;
+}
+
+static void client_flow_put(int number, uint16_t port, uint32_t state)
+{
+	const struct flow_key key = {
+		.src = client_of(number), .src_port = htons(port), .proto = IPPROTO_TCP};
+	const struct nat_flow flow = {.endpoint = 1, .generation = GENERATION, .state = state};
+	_cleanup_close_ int fd = pin_open(MAP_NAT_FWD);
+
+	assert_int_equal(bpf_map_update_elem(fd, &key, &flow, BPF_ANY), 0);
+}
+
+static void client_put(int number, uint32_t flows)
+{
+	const struct ip_addr client = client_of(number);
+	const struct nat_client count = {.flows = flows};
+	_cleanup_close_ int fd = pin_open(MAP_NAT_CLIENTS);
+
+	assert_int_equal(bpf_map_update_elem(fd, &client, &count, BPF_ANY), 0);
+}
+
+static uint32_t client_flows(int number)
+{
+	const struct ip_addr client = client_of(number);
+	struct nat_client count = {0};
+	_cleanup_close_ int fd = pin_open(MAP_NAT_CLIENTS);
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &client, &count), 0);
+	return count.flows;
+}
+
+/* Flows of clients 0 to 1999: two, and one that is closing. */
+static void clients_make(struct live_portion portion)
+{
+	live_sweep_free(sweep);
+	maps->contract.nat_client_max = 100;
+	assert_int_equal(live_sweep_new(maps, portion, &sweep), 0);
+	vip_make(80, VIP_MODE_L4);
+	for (int number = 0; number < 2000; number++) {
+		client_flow_put(number, 1, FLOW_NEW);
+		client_flow_put(number, 2, FLOW_ESTABLISHED);
+		client_flow_put(number, 3, FLOW_CLOSING);
+		client_put(number, number % 2 ? 2 : 9);
+	}
+}
+
+static void a_client_that_counts_too_high_twice_is_corrected(void **state)
+{
+	(void)state;
+	need();
+	clients_make(part(FLOW_SETS_MIN / 2, 1000));
+	while (step() != LIVE_DONE)
+		;
+	for (int number = 0; number < 2000; number++)
+		assert_int_equal(client_flows(number), number % 2 ? 2 : 9);
+	while (step() != LIVE_DONE)
+		;
+	for (int number = 0; number < 2000; number++)
+		assert_int_equal(client_flows(number), 2);
+}
+
+static void what_is_too_high_for_one_sweep_only_stays(void **state)
+{
+	(void)state;
+	need();
+	clients_make(part(FLOW_SETS_MIN, NAT_FLOWS_MAX));
+	client_put(1, 5); /* three were opened behind the sweep's back */
+	assert_int_equal(step(), LIVE_DONE);
+	client_flow_put(1, 4, FLOW_NEW);
+	client_flow_put(1, 5, FLOW_NEW);
+	client_flow_put(1, 6, FLOW_NEW);
+	client_put(3, 1); /* too low is not raised */
+	assert_int_equal(step(), LIVE_DONE);
+	client_put(1, 9);
+	assert_int_equal(step(), LIVE_DONE);
+	assert_int_equal(client_flows(1), 9);
+	assert_int_equal(client_flows(3), 1);
+	client_put(1, 6); /* of the four too many only one has been there for two sweeps */
+	assert_int_equal(step(), LIVE_DONE);
+	assert_int_equal(client_flows(1), 5);
+}
+
 static void an_endpoint_that_changes_under_the_sweep_is_not_published(void **state)
 {
 	(void)state;
@@ -272,6 +363,8 @@ int main(void)
 		CASE(without_an_l4_vip_nothing_is_counted_and_nothing_stays),
 		CASE(opens_are_read_before_the_flows_are_counted),
 		CASE(many_nat_flows_are_counted_in_parts_and_each_once),
+		CASE(a_client_that_counts_too_high_twice_is_corrected),
+		CASE(what_is_too_high_for_one_sweep_only_stays),
 		CASE(an_endpoint_that_changes_under_the_sweep_is_not_published),
 	};
 
