@@ -70,7 +70,7 @@ static void a_program_is_in_a_dispatcher_or_nowhere(void **state)
 	assert_int_equal(dispatcher.device.seat, SHARE_SEAT_DISPATCHER);
 	assert_int_equal(dispatcher.own_id, id);
 	assert_int_equal(dispatcher.own_priority, 42);
-	dispatcher_look(bench->client_ifindex, owner_of(bench) + 1, &dispatcher);
+	dispatcher_look(bench->client_ifindex, owner_of(bench) + 1000000, &dispatcher);
 	assert_int_equal(dispatcher.own_id, 0);
 	assert_int_equal(dispatcher_leave(bench->client_ifindex, owner_of(bench), 0), 0);
 	assert_int_equal(device_xdp_program(bench->client_ifindex), 0);
