@@ -18,7 +18,7 @@
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/probe.h"
-#include "bpf/stage/probe_skb.h"
+#include "bpf/stage/rewrite_skb.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/verdict.h"
 
@@ -69,7 +69,7 @@ static __always_inline int probe_outer(struct packet *p, const struct contract *
 static __always_inline int probe_write(struct __sk_buff *skb, struct packet *p,
 				       const struct contract *c, const struct translation *outer)
 {
-	int stage = probe_skb(skb, p);
+	int stage = rewrite_skb_local(skb, p);
 
 	if (stage != STAGE_NEXT)
 		return stage;

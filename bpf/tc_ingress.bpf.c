@@ -20,7 +20,6 @@
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/parse_odd.h"
-#include "bpf/stage/probe_skb.h"
 #include "bpf/stage/rewrite_skb.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
@@ -55,7 +54,7 @@ static __always_inline int local_out(struct __sk_buff *skb, struct packet *p,
 	int stage;
 
 	event_report(skb, p, VERDICT_PROBE_RETURNED);
-	stage = probe_skb(skb, p);
+	stage = rewrite_skb_local(skb, p);
 	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
 	if (stage != STAGE_NEXT)
 		return TC_ACT_SHOT;
