@@ -18,7 +18,6 @@
 #include "bpf/stage/packet.h"
 #include "bpf/stage/parse.h"
 #include "bpf/stage/parse_odd.h"
-#include "bpf/stage/probe_frame.h"
 #include "bpf/stage/rewrite.h"
 #include "bpf/stage/rewrite_odd.h"
 #include "bpf/stage/route.h"
@@ -139,7 +138,7 @@ static __always_inline int local_out(struct xdp_md *ctx, struct packet *p, const
 	    !mark_put(ctx, p->ifindex, VERDICT_PROBE_RETURNED))
 		return XDP_PASS;
 	event_report(ctx, p, VERDICT_PROBE_RETURNED);
-	stage = probe_frame(p, xdp_data(ctx), xdp_end(ctx));
+	stage = rewrite_frame_local(p, xdp_data(ctx), xdp_end(ctx));
 	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
 	if (stage != STAGE_NEXT)
 		return XDP_DROP;

@@ -23,6 +23,8 @@
 #include "bpf/stage/parse.h"
 #include "bpf/stage/route.h"
 
+#define L3_OFFSET_MASK 0x3f /* the verifier: it is small */
+
 static __always_inline __u16 checksum_fold(__u32 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -77,9 +79,10 @@ static __always_inline int rewrite_l4(const struct packet *p, void *l4, void *en
 	return STAGE_NEXT;
 }
 
-static __always_inline int rewrite_ipv4(struct packet *p, void *data, void *end, __u32 difference)
+static __always_inline int rewrite_ipv4(const struct packet *p, void *l3, void *end,
+					__u32 difference, bool is_hop)
 {
-	struct iphdr *ip = data + ETH_HLEN;
+	struct iphdr *ip = l3;
 	int stage;
 
 	if ((void *)(ip + 1) > end)
@@ -89,16 +92,18 @@ static __always_inline int rewrite_ipv4(struct packet *p, void *data, void *end,
 		return stage;
 	ip->saddr = p->to.src.words[3];
 	ip->daddr = p->to.dst.words[3];
-	ip->ttl--;
-	/* TTL is the upper byte of its word: it fell by 0x0100 */
-	ip->check = checksum_update(ip->check,
-				    (__u32)checksum_fold(difference) + (__u16)~bpf_htons(0x0100));
+	if (is_hop) { /* TTL is the upper byte of its word: it falls by 0x0100 */
+		ip->ttl--;
+		difference = (__u32)checksum_fold(difference) + (__u16)~bpf_htons(0x0100);
+	}
+	ip->check = checksum_update(ip->check, difference);
 	return STAGE_NEXT;
 }
 
-static __always_inline int rewrite_ipv6(struct packet *p, void *data, void *end, __u32 difference)
+static __always_inline int rewrite_ipv6(const struct packet *p, void *l3, void *end,
+					__u32 difference, bool is_hop)
 {
-	struct ipv6hdr *ip = data + ETH_HLEN;
+	struct ipv6hdr *ip = l3;
 	int stage;
 
 	if ((void *)(ip + 1) > end)
@@ -108,23 +113,38 @@ static __always_inline int rewrite_ipv6(struct packet *p, void *data, void *end,
 		return stage;
 	__builtin_memcpy(&ip->saddr, &p->to.src, sizeof(ip->saddr));
 	__builtin_memcpy(&ip->daddr, &p->to.dst, sizeof(ip->daddr));
-	ip->hop_limit--;
+	if (is_hop)
+		ip->hop_limit--;
 	return STAGE_NEXT;
 }
 
-/* STAGE_NEXT: the frame is as it is to leave.  Otherwise nothing was written:
- * the checks come first and repeat what parsing saw, for the verifier. */
+/* Addresses, ports and checksums behind the Ethernet header; is_hop, a constant: the
+ * TTL as well.  STAGE_NEXT, or nothing was written: the checks come first and repeat
+ * what parsing saw, for the verifier. */
+static __always_inline int rewrite_addresses(struct packet *p, void *l3, void *end, bool is_hop)
+{
+	__u32 difference = rewrite_address_difference(p);
+
+	return p->is_ipv6 ? rewrite_ipv6(p, l3, end, difference, is_hop)
+			  : rewrite_ipv4(p, l3, end, difference, is_hop);
+}
+
+/* For this host's own stack (a probe's answer): the MACs and the TTL stay. */
+static __always_inline int rewrite_frame_local(struct packet *p, void *data, void *end)
+{
+	return rewrite_addresses(p, data + (p->l3_offset & L3_OFFSET_MASK), end, false);
+}
+
+/* STAGE_NEXT: the frame is as it is to leave.  Otherwise nothing was written. */
 static __always_inline int rewrite_frame(struct packet *p, void *data, void *end,
 					 const struct route *route)
 {
-	__u32 difference = rewrite_address_difference(p);
 	struct ethhdr *eth = data;
 	int stage;
 
 	if ((void *)(eth + 1) > end)
 		return VERDICT_MALFORMED;
-	stage = p->is_ipv6 ? rewrite_ipv6(p, data, end, difference)
-			   : rewrite_ipv4(p, data, end, difference);
+	stage = rewrite_addresses(p, data + ETH_HLEN, end, true);
 	if (stage != STAGE_NEXT)
 		return stage;
 	__builtin_memcpy(eth->h_dest, route->dmac, ETH_ALEN);

@@ -20,12 +20,6 @@
 #include "bpf/stage/packet.h"
 #include "maps/layout/verdict.h"
 
-#define CHECKSUM_OFFSET_IPV4 (ETH_HLEN + offsetof(struct iphdr, check))
-#define SOURCE_OFFSET_IPV4 (ETH_HLEN + offsetof(struct iphdr, saddr))
-#define SOURCE_OFFSET_IPV6 (ETH_HLEN + offsetof(struct ipv6hdr, saddr))
-#define TTL_OFFSET_IPV4 (ETH_HLEN + offsetof(struct iphdr, ttl))
-#define TTL_OFFSET_IPV6 (ETH_HLEN + offsetof(struct ipv6hdr, hop_limit))
-
 static __always_inline long rewrite_skb_l4(struct __sk_buff *skb, const struct packet *p)
 {
 	bool is_tcp = p->key.proto == IPPROTO_TCP;
@@ -52,34 +46,51 @@ static __always_inline long rewrite_skb_l4(struct __sk_buff *skb, const struct p
 	return error;
 }
 
-static __always_inline long rewrite_skb_ipv4(struct __sk_buff *skb, const struct packet *p)
+static __always_inline long rewrite_skb_ipv4(struct __sk_buff *skb, const struct packet *p,
+					     __u32 l3)
 {
 	__be32 addresses[2] = {p->to.src.words[3], p->to.dst.words[3]};
+	__u32 check = l3 + offsetof(struct iphdr, check);
+	long error;
+
+	error = bpf_l3_csum_replace(skb, check, p->key.src.words[3], addresses[0], sizeof(__be32));
+	error |= bpf_l3_csum_replace(skb, check, p->key.dst.words[3], addresses[1], sizeof(__be32));
+	error |= bpf_skb_store_bytes(skb, l3 + offsetof(struct iphdr, saddr), addresses,
+				     sizeof(addresses), 0);
+	return error;
+}
+
+/* Of a later fragment no checksum makes up for the new addresses. */
+static __always_inline long rewrite_skb_ipv6(struct __sk_buff *skb, const struct packet *p,
+					     __u32 l3)
+{
+	__u64 flags = p->kind == KIND_LATER ? BPF_F_RECOMPUTE_CSUM : 0;
+
+	return bpf_skb_store_bytes(skb, l3 + offsetof(struct ipv6hdr, saddr), &p->to.src,
+				   2 * sizeof(struct ip_addr), flags);
+}
+
+/* l3: where the IP header lies. */
+static __always_inline long rewrite_skb_addresses(struct __sk_buff *skb, const struct packet *p,
+						  __u32 l3)
+{
+	return p->is_ipv6 ? rewrite_skb_ipv6(skb, p, l3) : rewrite_skb_ipv4(skb, p, l3);
+}
+
+static __always_inline long rewrite_skb_hop(struct __sk_buff *skb, const struct packet *p)
+{
 	/* TTL and protocol are one 16-bit word of the checksum */
 	__be16 ttl_old = bpf_htons((__u16)p->ttl << 8), ttl_new = bpf_htons((p->ttl - 1) << 8);
 	__u8 ttl = p->ttl - 1;
 	long error;
 
-	error = bpf_l3_csum_replace(skb, CHECKSUM_OFFSET_IPV4, p->key.src.words[3], addresses[0],
-				    sizeof(__be32));
-	error |= bpf_l3_csum_replace(skb, CHECKSUM_OFFSET_IPV4, p->key.dst.words[3], addresses[1],
-				     sizeof(__be32));
-	error |= bpf_l3_csum_replace(skb, CHECKSUM_OFFSET_IPV4, ttl_old, ttl_new, sizeof(__be16));
-	error |= bpf_skb_store_bytes(skb, SOURCE_OFFSET_IPV4, addresses, sizeof(addresses), 0);
-	error |= bpf_skb_store_bytes(skb, TTL_OFFSET_IPV4, &ttl, sizeof(ttl), 0);
-	return error;
-}
-
-/* Of a later fragment no checksum makes up for the new addresses. */
-static __always_inline long rewrite_skb_ipv6(struct __sk_buff *skb, const struct packet *p)
-{
-	__u64 flags = p->kind == KIND_LATER ? BPF_F_RECOMPUTE_CSUM : 0;
-	__u8 hop_limit = p->ttl - 1;
-	long error;
-
-	error = bpf_skb_store_bytes(skb, SOURCE_OFFSET_IPV6, &p->to.src, 2 * sizeof(struct ip_addr),
-				    flags);
-	error |= bpf_skb_store_bytes(skb, TTL_OFFSET_IPV6, &hop_limit, sizeof(hop_limit), 0);
+	if (p->is_ipv6)
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, hop_limit),
+					   &ttl, sizeof(ttl), 0);
+	error = bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), ttl_old, ttl_new,
+				    sizeof(__be16));
+	error |= bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, ttl), &ttl, sizeof(ttl),
+				     0);
 	return error;
 }
 
@@ -99,7 +110,18 @@ static __always_inline int rewrite_skb(struct __sk_buff *skb, struct packet *p)
 {
 	long error = rewrite_skb_inside(skb, p);
 
-	error |= p->is_ipv6 ? rewrite_skb_ipv6(skb, p) : rewrite_skb_ipv4(skb, p);
+	error |= rewrite_skb_addresses(skb, p, ETH_HLEN);
+	error |= rewrite_skb_hop(skb, p);
+	return error ? VERDICT_MALFORMED : STAGE_NEXT;
+}
+
+/* A probe's packet, leaving or coming back: no hop is passed here, so the TTL stays, and
+ * tags may be in front.  What a socket of this host sends has its checksum unfinished. */
+static __always_inline int rewrite_skb_local(struct __sk_buff *skb, const struct packet *p)
+{
+	long error = rewrite_skb_l4(skb, p);
+
+	error |= rewrite_skb_addresses(skb, p, p->l3_offset);
 	return error ? VERDICT_MALFORMED : STAGE_NEXT;
 }
 

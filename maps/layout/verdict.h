@@ -25,7 +25,6 @@
 	X(VERDICT_RETURNED, "returned", "an endpoint's answer, sent back to the client", 0)        \
 	X(VERDICT_TO_TC, "to_tc", "left to the TC program", 0)                                     \
 	X(VERDICT_LATER_FRAGMENT, "later_fragment", "an IP fragment without ports: passed", 0)     \
-	X(VERDICT_FRAGMENT, "fragment", "first IP fragment of an L4 flow", 1)                      \
 	X(VERDICT_FRAGMENT_UNKNOWN, "fragment_unknown",                                            \
 	  "a later IP fragment to a VIP whose first one has not been seen", 1)                     \
 	X(VERDICT_ECHO_REPLY, "echo_reply", "an ICMP echo request to a VIP, answered", 0)          \
