@@ -4,7 +4,7 @@
  * First level only; the model is the value of a part named `model` without a
  * file name.  Strict where readers of forms differ: line ends are CRLF, a name
  * stands in one parameter in one way, and whatever else some server might take
- * for the begin of a part makes the whole body MODEL_BAD_FORM.  About 200 bytes
+ * for the begin of a part makes the whole body MODEL_BAD_FORM.  About 150 bytes
  * of state, no heap, however long the parts and their headers are.
  */
 #ifndef SLUICE_MODEL_FORM_H

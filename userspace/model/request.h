@@ -43,7 +43,7 @@ struct model_head {
 void model_head_add(struct model_head *head, const char *name, size_t name_length,
 		    const char *value, size_t value_length);
 
-/* Embeddable, about 900 bytes; its fields are request.c's. */
+/* Embeddable, less than 300 bytes; its fields are request.c's. */
 struct model_request {
 	struct model_facts *facts;
 	enum model_place place;

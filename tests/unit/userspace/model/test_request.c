@@ -431,7 +431,7 @@ static void sentences_speak_of_what_the_body_is(void **state)
 static void the_state_stays_small(void **state)
 {
 	(void)state;
-	assert_true(sizeof(struct model_request) <= 1024);
+	assert_true(sizeof(struct model_request) <= 512);
 }
 
 int main(void)

@@ -332,7 +332,7 @@ static void scanning_stops_at_the_first_error(void **state)
 static void the_state_stays_small(void **state)
 {
 	(void)state;
-	assert_true(sizeof(struct model_scan) <= 2048);
+	assert_true(sizeof(struct model_scan) <= 256);
 }
 
 int main(void)
