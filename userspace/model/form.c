@@ -163,6 +163,8 @@ static bool content_end(struct model_form *form)
 		verdict = MODEL_BAD_FORM; /* right behind the headers: content, for some */
 	else if (form->where == MODEL_PART)
 		verdict = model_name_judge(&form->name);
+	if (form->where == MODEL_PART)
+		form->name.facts->name_end = form->name.facts->name_begin + form->name.length;
 	if (verdict != MODEL_OK)
 		fail(form, verdict, NULL);
 	form->match = form->match_from = 0;
@@ -445,6 +447,7 @@ static const char *step_headers_lf(struct model_form *form, const char *p, const
 			return fail(form, MODEL_ENCODED, p);
 		form->has_model = true;
 		form->where = form->has_file ? PART : MODEL_PART;
+		form->name.facts->name_begin = form->fed + (uint64_t)(p + 1 - form->piece);
 	}
 	form->state = CONTENT;
 	match_from_line_begin(form);
@@ -496,8 +499,10 @@ bool model_form_feed(struct model_form *form, const char *data, size_t length)
 	const char *p = data, *end = data + length;
 
 	form->any |= length > 0;
+	form->piece = data;
 	while (p < end && form->state != FAILED)
 		p = steps[form->state](form, p, end);
+	form->fed += length;
 	return form->state != FAILED && form->state != EPILOGUE;
 }
 

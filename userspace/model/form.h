@@ -42,6 +42,8 @@ struct model_form {
 	bool has_name, has_file, has_file_star, name_is_model, name_escaped, is_coded;
 	struct form_word word; /* header name, parameter name or value */
 	char delimiter[4 + FORM_BOUNDARY_MAX]; /* CR LF - - boundary */
+	uint64_t fed; /* bytes of the body before this piece, */
+	const char *piece; /* which begins here */
 	struct model_name name;
 };
 

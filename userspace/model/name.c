@@ -56,4 +56,5 @@ void model_name_forget(struct model_facts *facts)
 {
 	facts->name[0] = '\0';
 	facts->name_length = 0;
+	facts->name_begin = facts->name_end = 0;
 }

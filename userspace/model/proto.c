@@ -198,5 +198,7 @@ enum model_verdict model_proto_finish(struct model_proto *proto)
 		verdict = proto->prefix_bytes ? MODEL_TRUNCATED : MODEL_EMPTY_BODY;
 	if (verdict != MODEL_OK)
 		model_name_forget(proto->name.facts);
+	/* of the JSON in a field, not of the body */
+	proto->name.facts->name_begin = proto->name.facts->name_end = 0;
 	return verdict;
 }

@@ -183,6 +183,11 @@ bool model_request_may_have_none(const struct model_request *request)
 	return request->place == MODEL_PLACE_NONE || request->place == MODEL_PLACE_MODELS;
 }
 
+bool model_request_is_form(const struct model_request *request)
+{
+	return request->format == FORMAT_FORM;
+}
+
 /* ---- words ---- */
 
 /* Where the sentence of the verdict speaks of JSON and the body is something else. */

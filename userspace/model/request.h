@@ -70,6 +70,8 @@ enum model_verdict model_request_finish(struct model_request *request);
 
 /* May the request go without a model?  Only where the API has no place for one. */
 bool model_request_may_have_none(const struct model_request *request);
+/* Was the body read as a form? */
+bool model_request_is_form(const struct model_request *request);
 /* The sentence for the client. */
 const char *model_request_text(const struct model_request *request, enum model_verdict verdict);
 

@@ -266,8 +266,16 @@ static const uint8_t *top_key_end(struct model_scan *scan, const uint8_t *p)
 
 /* ---- strings ---- */
 
+/* Where in the body a byte of this piece is. */
+static uint64_t offset_of(const struct model_scan *scan, const uint8_t *p)
+{
+	return scan->fed + (uint64_t)(p - scan->piece);
+}
+
 static const uint8_t *string_begin(struct model_scan *scan, enum role role, const uint8_t *p)
 {
+	if (role == ROLE_MODEL)
+		scan->facts->name_begin = offset_of(scan, p) - 1; /* the quote */
 	scan->role = role;
 	scan->key_length = 0;
 	scan->string_bytes = 0;
@@ -302,7 +310,7 @@ static const uint8_t *string_end(struct model_scan *scan, const uint8_t *p)
 	case ROLE_TOP_KEY: scan->state = COLON; return top_key_end(scan, p);
 	case ROLE_NESTED_KEY: scan->state = COLON; return p;
 	case ROLE_TEXT: text_count(scan); break;
-	case ROLE_MODEL:
+	case ROLE_MODEL: scan->facts->name_end = offset_of(scan, p); break;
 	case ROLE_SKIP: break;
 	}
 	return value_end(scan, p);
@@ -751,8 +759,10 @@ bool model_scan_feed(struct model_scan *scan, const char *data, size_t length)
 {
 	const uint8_t *p = (const uint8_t *)data, *end = p + length;
 
+	scan->piece = p;
 	while (p < end && scan->state != FAILED)
 		p = steps[scan->state](scan, p, end);
+	scan->fed += length;
 	return scan->state != FAILED;
 }
 

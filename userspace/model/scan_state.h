@@ -36,6 +36,8 @@ struct model_scan {
 	uint64_t string_bytes; /* of a string that counts as text */
 	char string_head[5];
 
+	uint64_t fed; /* bytes of the body before this piece, */
+	const uint8_t *piece; /* which begins here */
 	struct model_name name;
 	struct model_facts *facts;
 };

@@ -24,6 +24,7 @@ void model_facts_reset(struct model_facts *facts)
 {
 	facts->name[0] = facts->version[0] = '\0';
 	facts->name_length = 0;
+	facts->name_begin = facts->name_end = 0;
 	facts->version_is_label = facts->stream = false;
 	facts->max_tokens = facts->text_bytes = 0;
 }
