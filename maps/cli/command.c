@@ -15,12 +15,14 @@
 #define PROGRAM "sluicectl"
 #define ROWS_MAX 16
 #define INTERVAL_MS_DEFAULT 1000
+#define METHOD_DEFAULT "POST"
 
 enum exit_code { EXIT_DONE, EXIT_FAILED, EXIT_NOT_UNDERSTOOD };
 
 static const struct command *const commands[] = {
-	&command_show,	  &command_watch,   &command_drain,	 &command_undrain, &command_maint,
-	&command_vip_add, &command_vip_set, &command_vip_remove, &command_capture, &command_explain,
+	&command_show,	  &command_watch,   &command_drain,   &command_undrain,
+	&command_maint,	  &command_vip_add, &command_vip_set, &command_vip_remove,
+	&command_capture, &command_explain, &command_model,
 };
 
 static void about_write(struct text *text)
@@ -218,7 +220,8 @@ static int request_run(const struct command *command, struct request *request)
 
 int command_line_run(int argc, char **argv, FILE *out)
 {
-	struct request request = {.out = out, .interval_ms = INTERVAL_MS_DEFAULT};
+	struct request request = {
+		.out = out, .interval_ms = INTERVAL_MS_DEFAULT, .method = METHOD_DEFAULT};
 	const struct option_table table = global_table();
 	const struct command *command;
 	enum options_verdict verdict;

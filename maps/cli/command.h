@@ -47,6 +47,9 @@ enum command_option {
 	OPTION_TCP_FLAGS,
 	OPTION_IFNAME,
 	OPTION_QUIC_CID,
+	OPTION_METHOD,
+	OPTION_PATH,
+	OPTION_HEADER,
 	COMMAND_OPTION_COUNT
 };
 #define WITH(option) (1u << (option))
@@ -57,7 +60,7 @@ extern const struct option_row command_rows[COMMAND_OPTION_COUNT];
 
 extern const struct command command_show, command_watch, command_drain, command_undrain,
 	command_maint, command_vip_add, command_vip_set, command_vip_remove, command_capture,
-	command_explain;
+	command_explain, command_model;
 
 /* The whole program: exit code 0, 1 (failed) or 2 (not understood).  Results go
  * to `out`, messages to stderr; argv is scribbled on. */

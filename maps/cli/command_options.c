@@ -235,6 +235,35 @@ static int set_quic_cid(void *ctx, const char *value)
 	return 0;
 }
 
+static int set_method(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	request->method = value;
+	return 0;
+}
+
+static int set_path(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	request->path = value;
+	return 0;
+}
+
+static int set_header(void *ctx, const char *value)
+{
+	struct request *request = ctx;
+
+	if (!strchr(value, ':'))
+		return log_error(-EINVAL, "--header '%s': give it as 'NAME: VALUE'", value);
+	if (request->header_count == REQUEST_HEADERS_MAX)
+		return log_error(-E2BIG, "--header %s: at most %d headers here", value,
+				 REQUEST_HEADERS_MAX);
+	request->headers[request->header_count++] = value;
+	return 0;
+}
+
 const struct option_row global_rows[GLOBAL_OPTION_COUNT] = {
 	{"instance", 'i', "NAME", "which gateway of this host (default: " INSTANCE_DEFAULT ")",
 	 set_instance},
@@ -284,4 +313,8 @@ const struct option_row command_rows[COMMAND_OPTION_COUNT] = {
 	[OPTION_IFNAME] = {"ifname", 'I', "DEV", "the device it arrives by", set_ifname},
 	[OPTION_QUIC_CID] = {"quic-cid", 'q', "HEX", "QUIC connection id; makes it UDP",
 			     set_quic_cid},
+	[OPTION_METHOD] = {"method", 'm', "METHOD", "of the request (default: POST)", set_method},
+	[OPTION_PATH] = {"path", 'P', "PATH", "of the request, a query may follow", set_path},
+	[OPTION_HEADER] = {"header", 'H', "NAME: VALUE", "of the request; repeat for each",
+			   set_header},
 };

@@ -12,6 +12,7 @@
 
 #define REQUEST_WORDS_MAX 4
 #define REQUEST_ENDPOINTS_MAX 256
+#define REQUEST_HEADERS_MAX 64
 
 struct request {
 	struct instance instance;
@@ -46,6 +47,11 @@ struct request {
 	const char *tcp_flags; /* "syn,ack" */
 	const char *ifname;
 	const char *quic_cid; /* hex */
+	/* model */
+	const char *method;
+	const char *path; /* of an HTTP request */
+	const char *headers[REQUEST_HEADERS_MAX]; /* "NAME: VALUE" */
+	size_t header_count;
 };
 
 #endif

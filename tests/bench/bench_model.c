@@ -47,11 +47,11 @@ static void ours(const char *body, size_t length)
 	static struct model_scan scan;
 	static struct model_facts facts;
 
-	model_scan_init(&scan);
+	model_scan_init(&scan, &facts);
 	for (size_t at = 0; at < length; at += READ_BYTES)
 		model_scan_feed(&scan, body + at,
 				length - at < READ_BYTES ? length - at : READ_BYTES);
-	if (model_scan_finish(&scan, &facts) != MODEL_OK || strcmp(facts.name, "gemma-3-27b-it"))
+	if (model_scan_finish(&scan) != MODEL_OK || strcmp(facts.name, "gemma-3-27b-it"))
 		fail("the scanner did not find the model");
 }
 

@@ -13,12 +13,12 @@ static enum model_verdict scan(const char *data, size_t size, int whole, struct 
 	uint64_t seed = size;
 	size_t i, n;
 
-	model_scan_init(&scan);
+	model_scan_init(&scan, facts);
 	for (i = 0; i < size; i += n) {
 		n = whole ? size : fuzz_piece(&seed, size - i);
 		model_scan_feed(&scan, data + i, n);
 	}
-	return model_scan_finish(&scan, facts);
+	return model_scan_finish(&scan);
 }
 
 /* json-c keeps keys as C strings, so a key with U+0000 in it is another key

@@ -102,19 +102,13 @@ static const uint8_t *container_begin(struct model_scan *scan, bool object, cons
 }
 
 /* The model's value has ended: is it one we can take? */
-static enum model_verdict model_judge(const struct model_scan *scan)
+static enum model_verdict model_judge(struct model_scan *scan)
 {
 	if (scan->role != ROLE_MODEL)
 		return MODEL_WRONG_TYPE;
-	if (!scan->facts.name_length)
-		return MODEL_EMPTY;
 	if (scan->name_bad_string)
 		return MODEL_BAD_STRING;
-	if (scan->name_bad_chars)
-		return MODEL_BAD_CHARS;
-	if (scan->facts.name_length > MODEL_NAME_MAX)
-		return MODEL_TOO_LONG;
-	return MODEL_OK;
+	return model_name_judge(&scan->name);
 }
 
 static const uint8_t *value_end(struct model_scan *scan, const uint8_t *p)
@@ -154,20 +148,6 @@ static void key_append(struct model_scan *scan, const uint8_t *data, size_t leng
 	memcpy(scan->key_bytes + at, data, n);
 }
 
-static void name_append(struct model_scan *scan, const uint8_t *data, size_t length)
-{
-	size_t at = scan->facts.name_length, n = length, i;
-
-	for (i = 0; i < length; i++)
-		scan->name_bad_chars |= data[i] < 0x20 || data[i] == 0x7f;
-	scan->facts.name_length += length;
-	if (at >= MODEL_NAME_MAX)
-		return;
-	if (n > MODEL_NAME_MAX - at)
-		n = MODEL_NAME_MAX - at;
-	memcpy(scan->facts.name + at, data, n);
-}
-
 static void text_append(struct model_scan *scan, const uint8_t *data, size_t length)
 {
 	size_t i;
@@ -182,7 +162,7 @@ static void string_append(struct model_scan *scan, const uint8_t *data, size_t l
 {
 	switch ((enum role)scan->role) {
 	case ROLE_TOP_KEY: key_append(scan, data, length); break;
-	case ROLE_MODEL: name_append(scan, data, length); break;
+	case ROLE_MODEL: model_name_append(&scan->name, (const char *)data, length); break;
 	case ROLE_TEXT: text_append(scan, data, length); break;
 	case ROLE_SKIP:
 	case ROLE_NESTED_KEY: break;
@@ -277,17 +257,25 @@ static const uint8_t *top_key_end(struct model_scan *scan, const uint8_t *p)
 			return fail(scan, MODEL_DUPLICATE, p);
 		scan->has_model = true;
 	} else if (scan->key == KEY_STREAM) {
-		scan->facts.stream = false;
+		scan->facts->stream = false;
 	} else if (scan->key == KEY_MAX_TOKENS) {
-		scan->facts.max_tokens = 0;
+		scan->facts->max_tokens = 0;
 	}
 	return p;
 }
 
 /* ---- strings ---- */
 
+/* Where in the body a byte of this piece is. */
+static uint64_t offset_of(const struct model_scan *scan, const uint8_t *p)
+{
+	return scan->fed + (uint64_t)(p - scan->piece);
+}
+
 static const uint8_t *string_begin(struct model_scan *scan, enum role role, const uint8_t *p)
 {
+	if (role == ROLE_MODEL)
+		scan->facts->name_begin = offset_of(scan, p) - 1; /* the quote */
 	scan->role = role;
 	scan->key_length = 0;
 	scan->string_bytes = 0;
@@ -312,7 +300,7 @@ static void text_count(struct model_scan *scan)
 {
 	if (scan->string_bytes < sizeof(scan->string_head) ||
 	    memcmp(scan->string_head, "data:", sizeof(scan->string_head)))
-		scan->facts.text_bytes += scan->string_bytes;
+		scan->facts->text_bytes += scan->string_bytes;
 }
 
 static const uint8_t *string_end(struct model_scan *scan, const uint8_t *p)
@@ -322,7 +310,7 @@ static const uint8_t *string_end(struct model_scan *scan, const uint8_t *p)
 	case ROLE_TOP_KEY: scan->state = COLON; return top_key_end(scan, p);
 	case ROLE_NESTED_KEY: scan->state = COLON; return p;
 	case ROLE_TEXT: text_count(scan); break;
-	case ROLE_MODEL:
+	case ROLE_MODEL: scan->facts->name_end = offset_of(scan, p); break;
 	case ROLE_SKIP: break;
 	}
 	return value_end(scan, p);
@@ -480,9 +468,9 @@ static const uint8_t *number_end(struct model_scan *scan, const uint8_t *p)
 	if (!is_space(*p) && *p != ',' && *p != ']' && *p != '}')
 		return fail(scan, MODEL_NOT_JSON, p);
 	if (scan->key == KEY_MAX_TOKENS && scan->depth == 1)
-		scan->facts.max_tokens = scan->integer ? scan->number : 0;
+		scan->facts->max_tokens = scan->integer ? scan->number : 0;
 	if (scan->key == KEY_TEXT)
-		scan->facts.text_bytes += TEXT_BYTES_A_TOKEN;
+		scan->facts->text_bytes += TEXT_BYTES_A_TOKEN;
 	return value_end(scan, p);
 }
 
@@ -598,7 +586,7 @@ static const uint8_t *step_literal(struct model_scan *scan, const uint8_t *p, co
 	if (!scan->depth)
 		return fail(scan, MODEL_NOT_OBJECT, p);
 	if (scan->key == KEY_STREAM && scan->depth == 1)
-		scan->facts.stream = scan->literal == LITERAL_TRUE;
+		scan->facts->stream = scan->literal == LITERAL_TRUE;
 	return value_end(scan, p);
 }
 
@@ -760,17 +748,21 @@ static const step_function steps[STATE_COUNT] = {
 	[END] = step_end,
 };
 
-void model_scan_init(struct model_scan *scan)
+void model_scan_init(struct model_scan *scan, struct model_facts *facts)
 {
-	*scan = (struct model_scan){.skip = skip_plain_best(), .state = BEGIN};
+	*scan = (struct model_scan){.skip = skip_plain_best(), .state = BEGIN, .facts = facts};
+	model_facts_reset(facts);
+	model_name_begin(&scan->name, facts);
 }
 
 bool model_scan_feed(struct model_scan *scan, const char *data, size_t length)
 {
 	const uint8_t *p = (const uint8_t *)data, *end = p + length;
 
+	scan->piece = p;
 	while (p < end && scan->state != FAILED)
 		p = steps[scan->state](scan, p, end);
+	scan->fed += length;
 	return scan->state != FAILED;
 }
 
@@ -789,32 +781,11 @@ static enum model_verdict verdict_at_end(const struct model_scan *scan)
 	}
 }
 
-enum model_verdict model_scan_finish(struct model_scan *scan, struct model_facts *ret_facts)
+enum model_verdict model_scan_finish(struct model_scan *scan)
 {
 	enum model_verdict verdict = verdict_at_end(scan);
 
 	if (verdict != MODEL_OK)
-		scan->facts.name_length = 0;
-	scan->facts.name[scan->facts.name_length] = '\0';
-	*ret_facts = scan->facts;
+		model_name_forget(scan->facts);
 	return verdict;
-}
-
-static const struct {
-	const char *name;
-	const char *text;
-} verdicts[] = {
-#define X(id, word, sentence) [id] = {word, sentence},
-	MODEL_VERDICT_LIST(X)
-#undef X
-};
-
-const char *model_verdict_name(enum model_verdict verdict)
-{
-	return verdicts[verdict].name;
-}
-
-const char *model_verdict_text(enum model_verdict verdict)
-{
-	return verdicts[verdict].text;
 }

@@ -4,6 +4,7 @@
 #ifndef SLUICE_MODEL_SCAN_STATE_H
 #define SLUICE_MODEL_SCAN_STATE_H
 
+#include "userspace/model/name.h"
 #include "userspace/model/skip.h"
 
 #define MODEL_KEY_KEPT 24 /* more than the longest key that means something */
@@ -27,7 +28,6 @@ struct model_scan {
 	uint8_t literal_index;
 
 	bool has_model;
-	bool name_bad_chars;
 	bool name_bad_string;
 	bool integer; /* the number so far is a plain integer */
 	uint64_t number;
@@ -36,7 +36,10 @@ struct model_scan {
 	uint64_t string_bytes; /* of a string that counts as text */
 	char string_head[5];
 
-	struct model_facts facts; /* name_length may pass MODEL_NAME_MAX */
+	uint64_t fed; /* bytes of the body before this piece, */
+	const uint8_t *piece; /* which begins here */
+	struct model_name name;
+	struct model_facts *facts;
 };
 
 #endif

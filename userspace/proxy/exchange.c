@@ -126,10 +126,7 @@ void exchange_begin(struct exchange *x, uint64_t now_ns, uint64_t real_ns)
 	memset(x, 0, offsetof(struct exchange, facts));
 	memset((char *)x + offsetof(struct exchange, facts) + sizeof(x->facts), 0,
 	       sizeof(*x) - offsetof(struct exchange, facts) - sizeof(x->facts));
-	x->facts.name[0] = '\0';
-	x->facts.name_length = 0;
-	x->facts.stream = false;
-	x->facts.max_tokens = x->facts.text_bytes = 0;
+	model_facts_reset(&x->facts);
 	x->session = session;
 	x->timer = timer;
 	x->begun = true;

@@ -31,10 +31,9 @@
 
 #include "userspace/base/loop.h"
 #include "userspace/http/parser.h"
-#include "userspace/model/scan.h"
+#include "userspace/model/request.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/headers.h"
-#include "userspace/proxy/body_kind.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/route.h"
@@ -93,7 +92,7 @@ struct exchange {
 	char method[METHOD_KEPT_MAX];
 	char path[PATH_KEPT_MAX];
 	bool head_request; /* HEAD: the answer has no body */
-	enum body_kind body_kind;
+	enum model_place model_place; /* where the API names it */
 	bool has_model;
 	struct model_facts facts;
 

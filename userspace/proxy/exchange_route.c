@@ -114,22 +114,39 @@ static void route_request_fill(struct exchange *x, const struct http_head *head,
 }
 
 /* The client's path was judged when it came; is what a rewrite makes of it still
- * something that clients may ask for? */
+ * something that clients may ask for, and is the model that was judged still the one
+ * that counts there?  NULL, or why not. */
+static const char *rewrite_refused(struct exchange *x, const struct http_head *head,
+				   const struct route_request *request)
+{
+	enum model_place place;
+	struct text text;
+	bool blocked;
+
+	if (x->choice.rule->filters.rewrite_type == REWRITE_NONE)
+		return NULL;
+	text_init(&text, exchange_worker(x)->head_text, sizeof(exchange_worker(x)->head_text));
+	route_path_rewrite(&x->choice, request->path, request->query, &text);
+	place = model_path_place((struct model_text){head->method.data, head->method.length},
+				 (struct model_text){text.data, text.length}, &blocked);
+	if (blocked)
+		return model_verdict_text(MODEL_BLOCKED);
+	if (x->model_place == MODEL_PLACE_PATH &&
+	    (place == MODEL_PLACE_BODY || place == MODEL_PLACE_FORM || place == MODEL_PLACE_PROTO))
+		return "the route rewrites a path that names the model to one where the body does, "
+		       "which was not looked into";
+	return NULL;
+}
+
 static bool rewrite_is_allowed(struct exchange *x, const struct http_head *head,
 			       const struct route_request *request)
 {
-	struct text text;
+	const char *why = rewrite_refused(x, head, request);
 
-	if (x->choice.rule->filters.rewrite_type == REWRITE_NONE)
-		return true;
-	text_init(&text, exchange_worker(x)->head_text, sizeof(exchange_worker(x)->head_text));
-	route_path_rewrite(&x->choice, request->path, request->query, &text);
-	if (body_kind_of(head, (struct http_span){text.data, text.length}) != BODY_BLOCKED)
-		return true;
-	session_refuse(x->session, ERROR_ROUTE_NOT_FOUND,
-		       &(struct proxy_error_detail){.message =
-							    "this path is not served to clients"});
-	return false;
+	if (why)
+		session_refuse(x->session, ERROR_ROUTE_NOT_FOUND,
+			       &(struct proxy_error_detail){.message = why});
+	return !why;
 }
 
 void exchange_start(struct exchange *x)

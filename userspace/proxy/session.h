@@ -35,7 +35,7 @@
 #include "maps/layout/types.h"
 #include "userspace/base/loop.h"
 #include "userspace/http/parser.h"
-#include "userspace/model/scan.h"
+#include "userspace/model/request.h"
 #include "userspace/model/usage.h"
 #include "userspace/proxy/body.h"
 #include "userspace/proxy/error.h"
@@ -77,7 +77,7 @@ struct session {
 	size_t head_length; /* 0: not whole yet */
 	struct http_parser parser;
 	union {
-		struct model_scan scan; /* into the request's body, */
+		struct model_request request; /* into the request's body, */
 		struct usage_observer usage; /* then into the answer's */
 	} looking;
 	struct body body;

@@ -38,7 +38,7 @@ const struct http_head *session_head(struct session *s)
 static void verdict_refuse(struct session *s, enum model_verdict verdict)
 {
 	struct proxy_error_detail detail = {
-		.message = model_verdict_text(verdict),
+		.message = model_request_text(&s->looking.request, verdict),
 		.param = "model",
 		.code = model_verdict_name(verdict),
 	};
@@ -46,20 +46,10 @@ static void verdict_refuse(struct session *s, enum model_verdict verdict)
 	session_refuse(s, ERROR_BAD_BODY, &detail);
 }
 
-/* A JSON body of an API that we do not know need not name a model; but what it
- * names must be unambiguous. */
-static bool verdict_passes(enum body_kind kind, enum model_verdict verdict)
-{
-	if (verdict == MODEL_OK)
-		return true;
-	return kind == BODY_JSON && (verdict == MODEL_NONE || verdict == MODEL_EMPTY_BODY ||
-				     verdict == MODEL_NOT_OBJECT);
-}
-
 static void request_whole(struct session *s)
 {
 	struct exchange *x = &s->exchange;
-	enum model_verdict verdict = MODEL_NONE;
+	enum model_verdict verdict;
 
 	s->state = SESSION_EXCHANGE;
 	loop_timer_cancel(s->worker->loop, &s->timer);
@@ -68,14 +58,13 @@ static void request_whole(struct session *s)
 		refuse(s, ERROR_OVERLOADED, "the gateway has all the connections it takes");
 		return;
 	}
-	if (x->body_kind == BODY_JSON || x->body_kind == BODY_JSON_MODEL) {
-		verdict = model_scan_finish(&s->looking.scan, &x->facts);
-		if (!verdict_passes(x->body_kind, verdict)) {
-			verdict_refuse(s, verdict);
-			return;
-		}
-		x->has_model = verdict == MODEL_OK;
+	verdict = model_request_finish(&s->looking.request);
+	if (verdict != MODEL_OK &&
+	    !(verdict == MODEL_NONE && model_request_may_have_none(&s->looking.request))) {
+		verdict_refuse(s, verdict);
+		return;
 	}
+	x->has_model = verdict == MODEL_OK;
 	exchange_start(x);
 }
 
@@ -108,7 +97,6 @@ static bool ahead_keep(struct session *s, const char *data, size_t length)
 static void body_feed(struct session *s, const char *data, size_t length)
 {
 	enum http_parse parse = HTTP_PARSE_INCOMPLETE;
-	bool scan = s->exchange.body_kind == BODY_JSON || s->exchange.body_kind == BODY_JSON_MODEL;
 	size_t at = 0;
 
 	do {
@@ -124,8 +112,8 @@ static void body_feed(struct session *s, const char *data, size_t length)
 			refuse(s, ERROR_BODY_TOO_LARGE, NULL);
 			return;
 		}
-		if (scan && payload.length)
-			model_scan_feed(&s->looking.scan, payload.data, payload.length);
+		if (payload.length)
+			model_request_feed(&s->looking.request, payload.data, payload.length);
 		if (body_append(&s->body, payload.data, payload.length)) {
 			refuse(s, ERROR_OVERLOADED, "there is no room to keep the request's body");
 			return;
@@ -149,11 +137,30 @@ static void continue_send(struct session *s)
 	session_send(s, &vector, 1);
 }
 
+/* The search for the model begins with the head. */
+static enum model_verdict model_begin(struct session *s, const struct http_head *head)
+{
+	struct http_span path = target_origin_form(head->target);
+	struct model_head model_head = {.method = {head->method.data, head->method.length},
+					.path = {path.data, path.length}};
+	enum model_verdict verdict;
+	size_t i;
+
+	for (i = 0; i < head->header_count; i++)
+		model_head_add(&model_head, head->headers[i].name.data,
+			       head->headers[i].name.length, head->headers[i].value.data,
+			       head->headers[i].value.length);
+	verdict = model_request_begin(&s->looking.request, &s->exchange.facts, &model_head);
+	s->exchange.model_place = s->looking.request.place;
+	return verdict;
+}
+
 /* What a head alone decides; false: refused. */
 static bool head_accept(struct session *s, const struct http_head *head)
 {
 	struct exchange *x = &s->exchange;
 	struct http_span path, query;
+	enum model_verdict verdict;
 	const char *why;
 
 	kept_copy(x->method, sizeof(x->method), head->method);
@@ -167,14 +174,10 @@ static bool head_accept(struct session *s, const struct http_head *head)
 		return false;
 	}
 	why = route_target_split(target_origin_form(head->target), &path, &query);
-	x->body_kind = why ? BODY_BAD_PATH : body_kind_of(head, target_origin_form(head->target));
-	if (x->body_kind == BODY_BAD_PATH) {
-		refuse(s, ERROR_BAD_REQUEST,
-		       why ? why : "the path has escapes that servers read in different ways");
-		return false;
-	}
-	if (x->body_kind == BODY_BLOCKED) {
-		refuse(s, ERROR_ROUTE_NOT_FOUND, "this path is not served to clients");
+	verdict = why ? MODEL_BAD_PATH : model_begin(s, head);
+	if (verdict != MODEL_OK) {
+		refuse(s, verdict == MODEL_BLOCKED ? ERROR_ROUTE_NOT_FOUND : ERROR_BAD_REQUEST,
+		       why ? why : model_verdict_text(verdict));
 		return false;
 	}
 	if (head->content_length > 0 &&
@@ -197,7 +200,6 @@ static void head_whole(struct session *s)
 		return;
 	body_init(&s->body, &w->buffers, w->options.spill_dir, s->buffer + s->head_length,
 		  BUFFER_BYTES - s->head_length);
-	model_scan_init(&s->looking.scan);
 	body_timer_set(s);
 	if (expects && s->has_body && !body_here) {
 		continue_send(s);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Paths and where they say the model is; with the reference table where it is
- * there. */
+/* Paths and where they say the model is.  (The reference table: test_request.c.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -12,13 +11,15 @@
 
 #include <cmocka.h>
 
-#include "tests/harness/shared_data.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/model/locate.h"
 
 static enum model_place place(const char *method, const char *path)
 {
-	return model_place_find(method, strlen(method), path, strlen(path));
+	struct model_facts facts;
+	const struct path_row *row;
+
+	return model_locate(method, strlen(method), path, strlen(path), &facts, &row);
 }
 
 static void openai_paths_carry_the_model_in_the_body(void **state)
@@ -28,7 +29,7 @@ static void openai_paths_carry_the_model_in_the_body(void **state)
 	assert_int_equal(place("POST", "/v1/completions?x=/v1/models"), MODEL_PLACE_BODY);
 	assert_int_equal(place("POST", "/team/a/v1/chat/completions"), MODEL_PLACE_BODY);
 	assert_int_equal(place("GET", "/v1/chat/completions"), MODEL_PLACE_NONE);
-	assert_int_equal(place("GET", "/v1/models"), MODEL_PLACE_NONE);
+	assert_int_equal(place("GET", "/v1/models"), MODEL_PLACE_MODELS);
 	assert_int_equal(place("POST", "/generate"), MODEL_PLACE_NONE);
 	assert_int_equal(place("POST", "/x?/v1/chat/completions"), MODEL_PLACE_NONE);
 	assert_int_equal(place("POST", "/x/tokenize"), MODEL_PLACE_NONE);
@@ -63,7 +64,7 @@ static void paths_that_servers_read_in_different_ways_are_bad(void **state)
 	for (i = 0; i < ARRAY_SIZE(paths); i++)
 		if (place("POST", paths[i]) != MODEL_PLACE_BAD)
 			fail_msg("%s is not bad", paths[i]);
-	assert_int_equal(place("GET", "/v1/models/a..b/.c/..d"), MODEL_PLACE_NONE);
+	assert_int_equal(place("GET", "/v1/models/a..b/.c/..d"), MODEL_PLACE_PATH);
 	assert_int_equal(place("GET", "/x?y=/../%"), MODEL_PLACE_NONE);
 }
 
@@ -80,7 +81,7 @@ static void servers_own_switches_are_blocked_for_every_method(void **state)
 
 static void paths_longer_than_the_buffer_are_nothing(void **state)
 {
-	static char path[2000];
+	static char path[4000];
 
 	(void)state;
 	memset(path, 'a', sizeof(path) - 1);
@@ -89,33 +90,61 @@ static void paths_longer_than_the_buffer_are_nothing(void **state)
 	assert_int_equal(place("POST", path), MODEL_PLACE_NONE);
 }
 
-/* Rows whose model is elsewhere (form, path, proto) are not read in this
- * version: they must at least not be taken for a JSON body.  Some bad paths are
- * bad only for those who read a model there. */
-static bool is_what_row_says(enum model_place got, const char *source)
+static void model_is(const char *path, const char *name, const char *version)
 {
-	if (!strcmp(source, "err:bad_path"))
-		return got == MODEL_PLACE_BAD || got == MODEL_PLACE_NONE;
-	if (!strcmp(source, "body"))
-		return got == MODEL_PLACE_BODY;
-	return got == (strcmp(source, "blocked") ? MODEL_PLACE_NONE : MODEL_PLACE_BLOCKED);
+	struct model_facts facts;
+	const struct path_row *row;
+
+	if (model_locate("POST", 4, path, strlen(path), &facts, &row) != MODEL_PLACE_PATH ||
+	    strcmp(facts.name, name) || strcmp(facts.version, version))
+		fail_msg("%s: \"%s\" \"%s\"", path, facts.name, facts.version);
 }
 
-static void the_reference_paths_are_where_their_table_says(void **state)
+static void paths_name_models_and_versions(void **state)
 {
-	size_t length;
-	_cleanup_free_ char *table = shared_read("model-servers/paths.tsv", &length);
-	char *rest = table, *row[3];
+	(void)state;
+	model_is("/v2/models/a%2Fb/versions/x/infer", "a/b", "x");
+	model_is("/v2/models/a:b/infer", "a:b", "");
+	model_is("/v1/models/a:b:predict", "a:b", "");
+	model_is("/V1/Models/A/Labels/Stable:Classify", "A", "Stable");
+	model_is("/predictions/v1/score", "v1", "score");
+	model_is("/v2%2Fmodels/a/infer", "a", "");
+	assert_int_equal(place("POST", "/v1/models/a:predictx"), MODEL_PLACE_NONE);
+	assert_int_equal(place("POST", "/v1/models/a:predict/"), MODEL_PLACE_NONE);
+	assert_int_equal(place("POST", "/v1/models/a/versions/:predict"), MODEL_PLACE_NONE);
+	assert_int_equal(place("POST", "/v1/models/:predict"), MODEL_PLACE_BAD);
+	assert_int_equal(place("POST", "/v2/models/a/versions//infer"), MODEL_PLACE_BAD);
+	assert_int_equal(place("GET", "/v1/models/a//b"), MODEL_PLACE_NONE);
+	assert_int_equal(place("GET", "/v1/models/"), MODEL_PLACE_NONE);
+}
+
+/* Some servers split at slashes before they decode, some after. */
+static void an_escaped_slash_with_two_meanings_is_bad(void **state)
+{
+	(void)state;
+	assert_int_equal(place("POST", "/v2/models/a%2Fversions%2F3/infer"), MODEL_PLACE_BAD);
+	assert_int_equal(place("POST", "/predictions/a%2Fb"), MODEL_PLACE_BAD);
+	assert_int_equal(place("POST", "/v2/models/a%2F..%2Fb/infer"), MODEL_PLACE_BAD);
+	assert_int_equal(place("POST", "/slots%2F0"), MODEL_PLACE_BLOCKED);
+}
+
+static void names_and_versions_have_a_limit(void **state)
+{
+	static char path[4096];
+	char *p;
 
 	(void)state;
-	if (!table)
-		skip();
-	shared_row(&rest, row, 3); /* the heading */
-	while (shared_row(&rest, row, 3)) {
-		if (!is_what_row_says(place(row[0], row[1]), row[2]))
-			fail_msg("%s %s: %d, should be %s", row[0], row[1], place(row[0], row[1]),
-				 row[2]);
-	}
+	p = stpcpy(path, "/predictions/");
+	memset(p, 'm', MODEL_NAME_MAX);
+	assert_int_equal(place("POST", path), MODEL_PLACE_PATH);
+	p[MODEL_NAME_MAX] = 'm';
+	assert_int_equal(place("POST", path), MODEL_PLACE_BAD);
+	memset(path, 0, sizeof(path));
+	p = stpcpy(path, "/predictions/m/");
+	memset(p, '1', MODEL_VERSION_MAX);
+	assert_int_equal(place("POST", path), MODEL_PLACE_PATH);
+	p[MODEL_VERSION_MAX] = '1';
+	assert_int_equal(place("POST", path), MODEL_PLACE_BAD);
 }
 
 int main(void)
@@ -126,7 +155,9 @@ int main(void)
 		cmocka_unit_test(paths_that_servers_read_in_different_ways_are_bad),
 		cmocka_unit_test(servers_own_switches_are_blocked_for_every_method),
 		cmocka_unit_test(paths_longer_than_the_buffer_are_nothing),
-		cmocka_unit_test(the_reference_paths_are_where_their_table_says),
+		cmocka_unit_test(paths_name_models_and_versions),
+		cmocka_unit_test(an_escaped_slash_with_two_meanings_is_bad),
+		cmocka_unit_test(names_and_versions_have_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
