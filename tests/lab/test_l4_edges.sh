@@ -76,10 +76,10 @@ mtu_found() { # FAMILY
 	grep -q '^mtu 14' "$l4_dir/df" && grep -q '^whole' "$l4_dir/df"
 }
 
-command=add
+command="add"
 for way in nat ipip gue; do
 	check "$way: VIPs" vips $command $way
-	command=set
+	command="set"
 	for family in 4 6; do
 		[ "$way $family" != "gue 4" ] || continue # for time
 		what="$way, IPv$family"
