@@ -170,7 +170,7 @@ share_fill() {
 }
 
 boot() {
-	timeout "$limit_s" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory_mb" \
+	timeout --foreground "$limit_s" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory_mb" \
 		-nographic -no-reboot -nodefaults -serial stdio -net none \
 		-kernel "$cache/root/boot/vmlinuz-$version" -initrd "$work/initramfs.gz" \
 		-append "console=ttyS0 panic=-1 quiet mitigations=off" \
