@@ -153,7 +153,7 @@ static __always_inline enum flow_fate flow_fate(const struct packet *p, const st
 	enum endpoint_state state = ENDPOINT_OUT;
 
 	if (endpoint && endpoint->way != WAY_NONE && endpoint->generation == flow->generation)
-		state = endpoint_state(endpoint, id, p->now);
+		state = endpoint_state(endpoint, id);
 	/* reached another way by now: connections that are open finish by NAT */
 	if (endpoint && endpoint->way != WAY_NAT && !packet_is_mid_flow(p))
 		return FLOW_MOVES;

@@ -39,7 +39,7 @@ static __always_inline bool pick_take(struct packet *p, __u32 id, enum endpoint_
 		*is_mixed = true;
 		return false;
 	}
-	if (endpoint_state(endpoint, id, p->now) > worst)
+	if (endpoint_state(endpoint, id) > worst)
 		return false;
 	p->endpoint = id;
 	p->generation = endpoint->generation;

@@ -74,7 +74,7 @@ static __always_inline int table_follow(struct packet *p, union slot_word is, __
 
 	p->state = flow_state;
 	if (endpoint && endpoint->way > WAY_NAT && endpoint->pool == p->pool)
-		state = endpoint_state(endpoint, id, p->now);
+		state = endpoint_state(endpoint, id);
 	if (endpoint && state != ENDPOINT_OUT) {
 		p->endpoint = id;
 		p->generation = endpoint->generation;
