@@ -86,13 +86,14 @@ TOOL_BIN := $(TOOL_SRC:%.c=$(B)/%) $(TOOL_BPF)
 BENCHES := $(patsubst tests/bench/bench_%.c,%,$(BENCH_SRC))
 BENCH_TARGETS := $(subst _,-,$(BENCHES:%=bench-%))
 
-.PHONY: $(BENCH_TARGETS) all tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
+.PHONY: $(BENCH_TARGETS) all tests unit-tests fuzz fuzz-targets check bench lint run clean help skeletons show-flags
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
 
 all: $(LIB) $(BINS) ## build every program, warnings are errors
 tests: all $(UNIT_BIN) $(PROGRAM_BIN) $(FUZZ_BIN) $(TOOL_BIN) $(BENCH_BIN) ## build the tests as well
+unit-tests: $(UNIT_BIN) $(FUZZ_BIN)
 
 fuzz: ## build the fuzz targets with libFuzzer (see tests/fuzz/README.md)
 	$(Q)$(MAKE) --no-print-directory FUZZ=1 fuzz-targets
