@@ -364,7 +364,8 @@ static void bytes_after_the_answer_end_the_connection(void **state)
 
 static void a_fetch_may_be_cancelled_from_its_own_body(void **state)
 {
-	struct script script = {.connections = {{ANSWER("12\r\n\r\nabcdefghijkl")}}, .bytes_a_send = 1};
+	struct script script = {.connections = {{ANSWER("12\r\n\r\nabcdefghijkl")}},
+				.bytes_a_send = 1};
 	struct fetch_request request = {
 		.addr = *loopback(), .path = "/", .timeout_ms = 2000, .body_bytes_max = 100};
 	struct got got;
