@@ -40,11 +40,11 @@ static const char l7_yaml_cluster[] =
 	"frontend in\n bind 127.0.0.1:9001 backlog 16384\n" options " default_backend up\n"        \
 	"backend up\n http-reuse always\n server s 10.10.0.11:8000\n"
 
-static const char l7_haproxy_route[] =
-	HAPROXY("1", "65536",
-		" option http-buffer-request\n"
-		" http-request set-var(txn.model) req.body,json_query('$.model')\n"
-		" http-request deny deny_status 404 unless { var(txn.model) -m str bench-model }\n");
+static const char l7_haproxy_route[] = HAPROXY(
+	"1", "65536",
+	" option http-buffer-request\n"
+	" http-request set-var(txn.model) req.body,json_query('$.model')\n"
+	" http-request deny deny_status 404 unless { var(txn.model) -m str bench-model }\n");
 static const char l7_haproxy_stream[] = HAPROXY("1", "16384", " option http-no-delay\n");
 static const char l7_haproxy_two[] = HAPROXY("2", "16384", " option http-no-delay\n");
 

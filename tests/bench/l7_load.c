@@ -74,8 +74,8 @@ static void conn_fail(struct run *run, struct conn *conn)
 static void conn_write(struct run *run, struct conn *conn)
 {
 	size_t left = run->load->request_bytes - conn->sent;
-	ssize_t put = send(conn->fd, run->load->request + conn->sent, left,
-			   MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t put =
+		send(conn->fd, run->load->request + conn->sent, left, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (put < 0 && errno != EAGAIN) {
 		conn_fail(run, conn);
@@ -124,8 +124,8 @@ static int answer_check(const char *answer, size_t bytes, int *ret_status)
 
 static void answer_read(struct run *run, struct conn *conn)
 {
-	ssize_t got = recv(conn->fd, conn->answer + conn->got, ANSWER_MAX - 1 - conn->got,
-			   MSG_DONTWAIT);
+	ssize_t got =
+		recv(conn->fd, conn->answer + conn->got, ANSWER_MAX - 1 - conn->got, MSG_DONTWAIT);
 	int verdict, status;
 
 	if (got < 0 && errno == EAGAIN)

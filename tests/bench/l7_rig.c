@@ -27,7 +27,7 @@
 #include "tests/bench/l7_configs.h"
 
 static const struct {
-	const char *comm; /* of all its processes */
+	const char *program; /* that all its processes run */
 	const char *line; /* how it is started; %s is the folder of our programs */
 	const char *addr;
 	uint16_t port;
@@ -59,7 +59,8 @@ static char bin[4096 - 300];
 
 static _Noreturn void fail(const char *what)
 {
-	fprintf(stderr, "bench_l7: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
+	fprintf(stderr, "bench_l7: %s%s%s\n", what, errno ? ": " : "",
+		errno ? strerror(errno) : "");
 	exit(1);
 }
 
@@ -247,10 +248,9 @@ uint16_t l7_proxy_port(enum l7_proxy proxy)
 
 static bool is_serving(enum l7_proxy proxy)
 {
-	static const char request[] =
-		"POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\n"
-		"Content-Type: application/json\r\nContent-Length: 23\r\n\r\n"
-		"{\"model\":\"" L7_MODEL "\"}";
+	static const char request[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\n"
+				      "Content-Type: application/json\r\nContent-Length: 23\r\n\r\n"
+				      "{\"model\":\"" L7_MODEL "\"}";
 	bool is_right;
 
 	_Static_assert(sizeof("{\"model\":\"" L7_MODEL "\"}") == 24, "Content-Length above");
@@ -264,9 +264,9 @@ const char *l7_proxy_start(enum l7_proxy proxy)
 	char line[8192];
 	pid_t pid;
 
-	if (!proxies[proxy].comm)
+	if (!proxies[proxy].program)
 		return NULL;
-	pid = child_begin(proxies[proxy].both_cpus ? -1 : L7_CPU_PROXY, proxies[proxy].comm);
+	pid = child_begin(proxies[proxy].both_cpus ? -1 : L7_CPU_PROXY, proxies[proxy].program);
 	if (pid == 0) {
 		cpu_set_t all;
 
@@ -274,7 +274,7 @@ const char *l7_proxy_start(enum l7_proxy proxy)
 		if (proxies[proxy].both_cpus)
 			sched_setaffinity(0, sizeof(all), &all);
 		if (!proxies[proxy].line) {
-			prctl(PR_SET_NAME, proxies[proxy].comm);
+			prctl(PR_SET_NAME, proxies[proxy].program);
 			l7_relay_run(proxies[proxy].port);
 		}
 		snprintf(line, sizeof(line), proxies[proxy].line, bin);
@@ -293,31 +293,47 @@ const char *l7_proxy_start(enum l7_proxy proxy)
 	}
 	l7_proxy_stop(proxy);
 	snprintf(why, sizeof(why), "%s does not serve (scripts/deps bench installs the peers)",
-		 proxies[proxy].comm);
+		 proxies[proxy].program);
 	must_run("tail -n 5 /run/l7/%s.log >&2; tail -n 5 /run/l7/controller.log >&2",
-		 proxies[proxy].comm);
+		 proxies[proxy].program);
 	return why;
 }
 
-/* All processes of that name; nobody else's are in our namespace. */
-static uint64_t sum_over(const char *comm, uint64_t (*read_one)(const char *pid))
+/* The program a process runs, whatever it calls itself; the relay has only a name. */
+static void program_of(const char *pid, char *ret_name, size_t size)
+{
+	char path[300], program[512];
+	ssize_t got;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	got = readlink(path, program, sizeof(program) - 1);
+	program[got > 0 ? got : 0] = '\0';
+	snprintf(ret_name, size, "%s", strrchr(program, '/') ? strrchr(program, '/') + 1 : "");
+	if (strcmp(ret_name, "bench_l7"))
+		return;
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	file = fopen(path, "re");
+	if (file && fgets(ret_name, (int)size, file))
+		ret_name[strcspn(ret_name, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
+/* All processes of that program; nobody else's are in our namespace. */
+static uint64_t sum_over(const char *program, uint64_t (*read_one)(const char *pid))
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 	uint64_t sum = 0;
 
 	while (dir && (entry = readdir(dir))) {
-		char path[300], name[64] = "";
-		FILE *file;
+		char name[64];
 
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
 			continue;
-		if (fgets(name, sizeof(name), file))
-			name[strcspn(name, "\n")] = '\0';
-		fclose(file);
-		if (strcmp(name, comm) == 0)
+		program_of(entry->d_name, name, sizeof(name));
+		if (strcmp(name, program) == 0)
 			sum += read_one(entry->d_name);
 	}
 	if (dir)
@@ -328,7 +344,7 @@ static uint64_t sum_over(const char *comm, uint64_t (*read_one)(const char *pid)
 /* HAProxy has its threads in one process: all of them count. */
 static uint64_t cpu_of(const char *pid)
 {
-	char path[300];
+	char path[600];
 	unsigned long long ran = 0, sum = 0;
 	struct dirent *entry;
 	DIR *dir;
@@ -338,6 +354,8 @@ static uint64_t cpu_of(const char *pid)
 	while (dir && (entry = readdir(dir))) {
 		FILE *file;
 
+		if (entry->d_name[0] == '.') /* ".." is the process: its first thread twice */
+			continue;
 		snprintf(path, sizeof(path), "/proc/%s/task/%s/schedstat", pid, entry->d_name);
 		file = fopen(path, "re");
 		if (!file)
@@ -376,7 +394,7 @@ static uint64_t one_of(const char *pid)
 
 void l7_proxy_stop(enum l7_proxy proxy)
 {
-	if (!proxies[proxy].comm)
+	if (!proxies[proxy].program)
 		return;
 	if (pids[proxy] > 0) {
 		kill(pids[proxy], SIGTERM);
@@ -387,7 +405,7 @@ void l7_proxy_stop(enum l7_proxy proxy)
 		/* we are the first process here: orphans are ours to reap */
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
-		if (!sum_over(proxies[proxy].comm, one_of))
+		if (!sum_over(proxies[proxy].program, one_of))
 			break;
 		usleep(50000);
 		if (i == 60 && pids[proxy] > 0)
@@ -402,10 +420,10 @@ uint64_t l7_proxy_cpu_ns(enum l7_proxy proxy)
 
 	if (softirq_fd >= 0 && pread(softirq_fd, text, sizeof(text) - 1, 0) < 0)
 		text[0] = '\0';
-	return strtoull(text, NULL, 10) + sum_over(proxies[proxy].comm, cpu_of);
+	return strtoull(text, NULL, 10) + sum_over(proxies[proxy].program, cpu_of);
 }
 
 uint64_t l7_proxy_memory_kib(enum l7_proxy proxy)
 {
-	return sum_over(proxies[proxy].comm, memory_of);
+	return sum_over(proxies[proxy].program, memory_of);
 }

@@ -77,8 +77,7 @@ static bool body_send(struct conn *conn, const char *type, const char *body)
 static bool answer_send(struct conn *conn)
 {
 	switch (conn->answer) {
-	case ANSWER_HEALTH:
-		return body_send(conn, "text/plain", "ok");
+	case ANSWER_HEALTH: return body_send(conn, "text/plain", "ok");
 	case ANSWER_METRICS:
 		return body_send(conn, "text/plain",
 				 "vllm:num_requests_running 0\nvllm:num_requests_waiting 0\n"
@@ -87,8 +86,7 @@ static bool answer_send(struct conn *conn)
 		stream_begin(conn);
 		return text_send(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 				       "Transfer-Encoding: chunked\r\n\r\n");
-	default:
-		return body_send(conn, "application/json", L7_ANSWER);
+	default: return body_send(conn, "application/json", L7_ANSWER);
 	}
 }
 
@@ -172,8 +170,9 @@ static void tick(uint64_t count)
 		int head;
 
 		next = conn->next;
-		head = snprintf(event, sizeof(event), "%x\r\ndata: {\"at\":\"@%020llu\",\"text\":\"",
-				EVENT_BYTES, (unsigned long long)clock_monotonic_ns());
+		head = snprintf(event, sizeof(event),
+				"%x\r\ndata: {\"at\":\"@%020llu\",\"text\":\"", EVENT_BYTES,
+				(unsigned long long)clock_monotonic_ns());
 		/* the size line is four bytes, and so is the event's end */
 		memset(event + head, 'x', (size_t)(EVENT_BYTES - head));
 		memcpy(event + EVENT_BYTES, "\"}\n\n\r\n", 6);
