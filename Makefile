@@ -185,7 +185,7 @@ $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
 endif
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_PART) $(LOADER_PART) $(HARNESS_PACKET) $(LIB)
 	$(call link,$< $(BENCH_PART) $(LOADER_PART) $(HARNESS_PACKET),-lxdp -lbpf)
-$(B)/tests/bench/bench_l4_wire: | $(BINS)
+$(B)/tests/bench/bench_l4_wire $(B)/tests/bench/bench_l7: | $(BINS)
 $(B)/tests/lab/tools/%: $(B)/obj/tests/lab/tools/%.o $(LIB)
 	$(call link,$<)
 
