@@ -226,7 +226,9 @@ lab_controller_start() {
 }
 
 lab_proxy_start() {
-	lab_spawn proxy gw "$LAB_BIN/sluice-proxy" --instance "$lab_name" --workers 2
+	# shellcheck disable=SC2086 # several words
+	lab_spawn proxy gw "$LAB_BIN/sluice-proxy" --instance "$lab_name" --workers 2 \
+		${SLUICE_LAB_PROXY_OPTIONS:-}
 }
 
 lab_gateway_up() {

@@ -14,6 +14,8 @@
 	X(ERROR_NONE, 0, "", "none", "")                                                           \
 	X(ERROR_BAD_REQUEST, 400, "invalid_request_error", "bad_request",                          \
 	  "the request cannot be understood")                                                      \
+	X(ERROR_PROXY_PROTOCOL, 400, "", "proxy_protocol",                                         \
+	  "the connection does not begin with a PROXY header")                                     \
 	X(ERROR_BAD_BODY, 400, "invalid_request_error", "bad_body", "the body is not acceptable")  \
 	X(ERROR_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found",                  \
 	  "this model is not served here")                                                         \

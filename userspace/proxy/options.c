@@ -61,6 +61,13 @@ static int set_half_close(void *ctx, const char *value)
 	return 0;
 }
 
+static int set_proxy_protocol(void *ctx, const char *value)
+{
+	(void)value;
+	((struct proxy_options *)ctx)->proxy_protocol = true;
+	return 0;
+}
+
 static int set_log_level(void *ctx, const char *value)
 {
 	if (log_level_parse(value, &((struct proxy_options *)ctx)->log_level))
@@ -113,6 +120,9 @@ static const struct option_row rows[] = {
 	 set_drain_timeout_s},
 	{"half-close", 0, NULL, "a client that closes its sending side still gets its answer",
 	 set_half_close},
+	{"proxy-protocol", 0, NULL,
+	 "every connection begins with a PROXY header (v1 or v2), else it is closed",
+	 set_proxy_protocol},
 	{"log-level", 0, "LEVEL", "error, warning, info or debug (info)", set_log_level},
 };
 

@@ -197,7 +197,7 @@ bool session_send(struct session *s, struct iovec *vectors, size_t count)
 
 /* ---- between requests ---- */
 
-static void idle_begin(struct session *s)
+void session_begin_idle(struct session *s)
 {
 	s->state = SESSION_IDLE;
 	input_want(s, true);
@@ -228,7 +228,7 @@ static void request_next(struct session *s)
 		return;
 	}
 	if (!s->ahead_length) {
-		idle_begin(s);
+		session_begin_idle(s);
 		return;
 	}
 	s->buffer = TAKE_PTR(s->ahead);
@@ -298,6 +298,7 @@ static void session_pump(struct session *s)
 static void input(struct session *s)
 {
 	switch (s->state) {
+	case SESSION_PREFACE: session_read_preface(s); break;
 	case SESSION_IDLE:
 	case SESSION_HEAD: session_read_head(s); break;
 	case SESSION_BODY: session_read_body(s); break;
@@ -376,6 +377,8 @@ static void on_timer(struct timer *timer)
 	s->busy = true;
 	if (s->state == SESSION_BODY || (s->state == SESSION_HEAD && s->have))
 		refuse(s, ERROR_CLIENT_SLOW, NULL);
+	else if (s->state == SESSION_PREFACE && s->have)
+		session_preface_fail(s, ERROR_PROXY_PROTOCOL);
 	else
 		session_shut(s);
 	s->busy = false;
@@ -404,7 +407,7 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 	worker->session_free = s->next_free;
 	*s = (struct session){
 		.worker = worker,
-		.state = SESSION_IDLE,
+		.state = worker->options.proxy_protocol ? SESSION_PREFACE : SESSION_IDLE,
 		.fd = fd,
 		.watch = WATCH_INIT(on_event),
 		.timer = TIMER_INIT(on_timer),
@@ -423,11 +426,11 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		session_shut(s);
 		return;
 	}
-	session_timer_set(s, SESSION_IDLE_NS);
+	session_timer_set(s, s->state == SESSION_PREFACE ? SESSION_HEAD_NS : SESSION_IDLE_NS);
 }
 
 void session_drain(struct session *s)
 {
-	if (s->state == SESSION_IDLE)
+	if (s->state == SESSION_IDLE || s->state == SESSION_PREFACE)
 		session_timer_set(s, SESSION_DRAIN_NS);
 }

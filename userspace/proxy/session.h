@@ -2,6 +2,8 @@
 /* A client's connection, HTTP/1.1: requests come in one after the other, each
  * becomes an exchange, answers go out through the outbox.
  *
+ *	PREFACE   with --proxy-protocol: the balancer's header, before anything else
+ *	   | whole                     | anything else: closed
  *	IDLE      between requests; holds no buffer
  *	   | first byte: a buffer is taken
  *	HEAD      collecting the head in the buffer, at most 32 KiB
@@ -47,6 +49,7 @@ struct worker;
 
 enum session_state {
 	SESSION_FREE,
+	SESSION_PREFACE,
 	SESSION_IDLE,
 	SESSION_HEAD,
 	SESSION_BODY,
@@ -62,7 +65,8 @@ struct session {
 	int fd;
 	struct watch watch;
 	struct timer timer;
-	struct ip_addr client, vip;
+	struct ip_addr client; /* the socket's, or who the PROXY header says */
+	struct ip_addr vip; /* the socket's */
 	uint16_t client_port, vip_port; /* host order */
 	bool spare; /* beyond the limit: its request is answered with 429 */
 	bool busy; /* inside an event of its own: session_pump runs at its end */

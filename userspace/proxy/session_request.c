@@ -225,19 +225,20 @@ void session_parse_head(struct session *s)
 
 /* The first bytes of a request: it needs a buffer, and there must be enough
  * left for the answers under way. */
-static char *request_buffer(struct session *s)
+char *session_request_buffer(struct session *s)
 {
 	if (!s->buffer && !buffers_low(&s->worker->buffers)) {
 		s->buffer = buffers_take(&s->worker->buffers);
 		s->have = 0;
 	}
-	return s->buffer ? s->buffer : s->worker->read_buffer;
+	return s->buffer;
 }
 
 void session_read_head(struct session *s)
 {
-	char *buffer = request_buffer(s);
-	size_t have = s->buffer ? s->have : 0;
+	char *own = session_request_buffer(s);
+	char *buffer = own ? own : s->worker->read_buffer;
+	size_t have = own ? s->have : 0;
 	ssize_t n = recv(s->fd, buffer + have, BUFFER_BYTES - have, 0);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {

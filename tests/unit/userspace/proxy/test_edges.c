@@ -13,6 +13,7 @@
 
 #include "tests/harness/proxy_rig.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/proxy/error.h"
 
 #define TO_ONE                                                                                     \
 	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
@@ -168,6 +169,105 @@ static void a_rewrite_does_not_open_a_blocked_path(void **state)
 	assert_has(got, "not served to clients");
 	assert_int_equal(rig->worker->row->upstream_connects, 0);
 	assert_nothing_left(rig);
+	close(client);
+}
+
+/* ---- behind another balancer ---- */
+
+static struct rig *rig_behind_balancer(void)
+{
+	struct rig *rig = rig_new();
+
+	rig->options.proxy_protocol = true;
+	rig_routes(rig, TO_ONE);
+	rig_start(rig);
+	return rig;
+}
+
+#define NAMED "PROXY TCP4 192.0.2.7 10.0.0.1 56250 80\r\n"
+
+static void the_client_is_who_the_proxy_header_names(void **state)
+{
+	static const char request[] = NAMED GET "\r\n";
+	_cleanup_(rig_freep) struct rig *rig = rig_behind_balancer();
+	int server = -1;
+
+	(void)state;
+	for (size_t cut = 1; cut < sizeof(request) - 1; cut += 7) {
+		int client = rig_client(rig);
+
+		rig_send(rig, client, request, cut);
+		rig_turn(rig, 0);
+		rig_send(rig, client, request + cut, sizeof(request) - 1 - cut);
+		if (server < 0)
+			server = rig_accept(rig, 0, RIG_WAIT_MS);
+		assert_has(rig_expect(rig, server, "\r\n\r\n"), "X-Forwarded-For: 192.0.2.7\r\n");
+		rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+		rig_expect(rig, client, "\r\n\r\n1");
+		assert_has(rig_log_last(rig), "\"client\":\"192.0.2.7\"");
+		/* the next request of the connection has no header of its own */
+		rig_puts(rig, client, GET "\r\n");
+		assert_has(rig_expect(rig, server, "\r\n\r\n"), "X-Forwarded-For: 192.0.2.7\r\n");
+		rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n2");
+		rig_expect(rig, client, "\r\n\r\n2");
+		close(client);
+	}
+	assert_int_equal(rig->worker->row->errors[ERROR_PROXY_PROTOCOL], 0);
+	close(server);
+}
+
+static void a_local_proxy_header_keeps_the_sockets_address(void **state)
+{
+	static const char local[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+	_cleanup_(rig_freep) struct rig *rig = rig_behind_balancer();
+	int client = rig_client(rig), server;
+
+	(void)state;
+	rig_send(rig, client, local, sizeof(local) - 1);
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	assert_has(rig_expect(rig, server, "\r\n\r\n"), "X-Forwarded-For: 127.0.0.1\r\n");
+	close(server);
+	close(client);
+}
+
+static void a_connection_without_proxy_header_is_closed_and_counted(void **state)
+{
+	static const char *const firsts[] = {
+		GET "\r\n",
+		"PROXY TCP4 192.0.2.7\r\n" GET "\r\n",
+		"PROXY UDP4 192.0.2.7 10.0.0.1 1 1\r\n" GET "\r\n",
+	};
+	_cleanup_(rig_freep) struct rig *rig = rig_behind_balancer();
+	int client;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
+		client = rig_client(rig);
+		rig_puts(rig, client, firsts[i]);
+		assert_string_equal(rig_expect_end(rig, client, NULL), "");
+		close(client);
+		assert_int_equal(rig->worker->row->errors[ERROR_PROXY_PROTOCOL], i + 1);
+	}
+	client = rig_client(rig); /* a balancer that looks whether we listen */
+	rig_turn(rig, 0);
+	close(client);
+	rig_turn(rig, 5);
+	assert_int_equal(rig->worker->session_count, 0);
+	assert_int_equal(rig->worker->row->errors[ERROR_PROXY_PROTOCOL], ARRAY_SIZE(firsts));
+	assert_int_equal(rig->worker->row->upstream_connects, 0);
+	assert_int_equal(rig->worker->buffers.free_count, rig->worker->buffers.count);
+}
+
+static void a_proxy_header_is_not_believed_unless_asked_for(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig);
+
+	(void)state;
+	rig_puts(rig, client, NAMED GET "\r\n");
+	assert_has(rig_expect_end(rig, client, NULL), "HTTP/1.1 400 ");
+	assert_int_equal(rig->worker->row->upstream_connects, 0);
 	close(client);
 }
 
@@ -387,6 +487,10 @@ int main(void)
 		cmocka_unit_test(a_chunked_body_of_single_bytes_goes_up_with_a_length),
 		cmocka_unit_test(expect_continue_of_an_empty_body_is_not_waited_for),
 		cmocka_unit_test(a_rewrite_does_not_open_a_blocked_path),
+		cmocka_unit_test(the_client_is_who_the_proxy_header_names),
+		cmocka_unit_test(a_local_proxy_header_keeps_the_sockets_address),
+		cmocka_unit_test(a_connection_without_proxy_header_is_closed_and_counted),
+		cmocka_unit_test(a_proxy_header_is_not_believed_unless_asked_for),
 		cmocka_unit_test(answers_that_can_be_read_in_two_ways_are_not_passed_on),
 		cmocka_unit_test(a_second_answer_is_not_given_to_the_next_request),
 		cmocka_unit_test(bytes_on_an_idle_connection_are_not_an_answer),
