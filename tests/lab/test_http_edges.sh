@@ -76,5 +76,24 @@ check "what a client says of the model in a header is not believed" answered 1 \
 	"${post}X-Gateway-Model-Name: llama-3-8b-instruct\r\nContent-Length: ${#body}\r\n\r\n$body"
 check "the model in the access log is that of the body" \
 	wait_for 10 logged_model gemma-3-27b-it
+# upgraded TOKEN: asks for it; prints the status, and whether what was sent after a 101 came back
+upgraded() {
+	# shellcheck disable=SC2016
+	lab_in client timeout 20 bash -c '
+		exec 3<>"/dev/tcp/$1/80"
+		printf "GET /v1/models/gemma-3-27b-it HTTP/1.1\r\nHost: a\r\n" >&3
+		printf "Connection: Upgrade\r\nUpgrade: $2\r\n\r\n" >&3
+		read -r -t 5 _ status _ <&3
+		while IFS= read -r -t 5 line <&3 && [ "$line" != $'"'\r'"' ]; do :; done
+		[ "$status" != 101 ] || { printf "\x81\x02hi\n" >&3; IFS= read -r -t 5 line <&3; }
+		[ "$line" != $'"'\x81\x02hi'"' ] || status="$status echoed"
+		echo "$status"' - "$LAB_VIP" "$1"
+}
+logged_upgrade() {
+	equals "$(jq -r 'select(.status == 101) | .upgrade' "$lab_run_dir/access.log" | tail -n 1)" websocket
+}
+check "an upgrade goes through, both ways" equals "$(upgraded websocket)" "101 echoed"
+check "h2c is not asked for" equals "$(upgraded h2c)" 404
+check "the access log says what it became" wait_for 10 logged_upgrade
 check "the gateway still answers" chat_is_good gemma-3-27b-it
 test_end

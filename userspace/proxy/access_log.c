@@ -128,6 +128,7 @@ void access_record_format(const struct access_record *r, struct text *text)
 		text_json_string(text, "model", r->model, r->model_length);
 	if (r->stream)
 		text_json_bool(text, "stream", true);
+	put_string(text, "upgrade", r->upgrade);
 	put_place(text, r);
 	if (r->ttft_ns)
 		put_ms(text, "ttft_ms", r->ttft_ns);

@@ -31,10 +31,11 @@ struct access_record {
 	struct ip_addr client;
 	const char *method;
 	const char *path; /* cut at PATH_KEPT_MAX */
-	int status; /* told to the client; 499: it left before */
+	int status; /* told to the client; 499: it left before; 101: upgraded, and has ended */
 	const char *model; /* NULL: none */
 	size_t model_length;
 	bool stream;
+	const char *upgrade; /* the protocol that was agreed on, NULL: none */
 	const char *route; /* these four NULL when it did not get that far */
 	const char *pool;
 	const char *cluster;

@@ -47,6 +47,8 @@
 	  "no model server answered in time")                                                      \
 	X(ERROR_VERSION, 505, "invalid_request_error", "http_version",                             \
 	  "this HTTP version is not supported; use HTTP/1.1")                                      \
+	X(ERROR_UPGRADE_ENDED, 408, "", "upgrade_ended",                                           \
+	  "the gateway ended the upgraded connection")                                             \
 	X(ERROR_CUT, 502, "server_error", "answer_cut",                                            \
 	  "the model server's answer ended before it was whole")
 

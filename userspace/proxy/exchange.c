@@ -165,6 +165,7 @@ void exchange_abort(struct exchange *x)
 void exchange_leave(struct exchange *x, bool keep_connection)
 {
 	counts_end(x);
+	upgrade_leave(x);
 	buffers_give(&exchange_worker(x)->buffers, &x->answer);
 	x->answer_have = 0;
 	x->answer_head_whole = false;
@@ -200,7 +201,9 @@ void exchange_give_up(struct exchange *x)
 {
 	struct proxy_error_detail detail = {.message = "the gateway is being stopped"};
 
-	if (x->state == EXCHANGE_ANSWERING)
+	if (x->state == EXCHANGE_UPGRADED)
+		upgrade_give_up(x, detail.message);
+	else if (x->state == EXCHANGE_ANSWERING)
 		exchange_cut(x, FAILURE_NONE);
 	else
 		session_refuse(x->session, ERROR_NO_ENDPOINT, &detail);

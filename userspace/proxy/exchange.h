@@ -13,6 +13,7 @@
  *	ANSWERING   the first bytes went to the client: no retry from here on
  *	   | end of the answer, or a cut
  *	NONE
+ *	UPGRADED    WAITING ended with a 101: see upgrade.h
  *
  * Up to WAITING every failure leads back to a pick among what is left: other
  * endpoints, other clusters when the way there failed, other backends of the
@@ -37,6 +38,7 @@
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/route.h"
+#include "userspace/proxy/upgrade.h"
 #include "userspace/schedule/score.h"
 
 struct session;
@@ -50,6 +52,7 @@ enum exchange_state {
 	EXCHANGE_SENDING,
 	EXCHANGE_WAITING,
 	EXCHANGE_ANSWERING,
+	EXCHANGE_UPGRADED,
 };
 
 /* id, name in logs and metrics, 1: the way is to blame, failures forgiven before
@@ -139,6 +142,7 @@ struct exchange {
 	enum answer_framing framing;
 	bool event_stream; /* text/event-stream */
 	bool observed; /* session->looking.usage looks into the answer */
+	struct upgrade upgrade; /* `asked` is of the request */
 	bool upstream_keep_alive;
 	uint64_t first_byte_ns;
 	enum proxy_error error;

@@ -136,6 +136,10 @@ static void answer_consider(struct exchange *x, char *data, size_t length)
 		if (x->head_request)
 			http_parser_no_body(&x->parser);
 	}
+	if (parse == HTTP_PARSE_COMPLETE && head->status == 101 && upgrade_is_agreed(x, head)) {
+		upgrade_begin(x, head, data + head_length, length - head_length);
+		return;
+	}
 	if (parse == HTTP_PARSE_BAD || (parse == HTTP_PARSE_COMPLETE && head->status == 101) ||
 	    (parse == HTTP_PARSE_INCOMPLETE && length == BUFFER_BYTES)) {
 		attempt_fail(x, FAILURE_BAD_ANSWER);
@@ -239,7 +243,8 @@ static void answer_read_all(struct exchange *x)
 		bool more = answer_read(x);
 
 		/* finished, sent elsewhere, or the next request already */
-		if (x->upstream != u || x->given_ns != given || x->state == EXCHANGE_NONE)
+		if (x->upstream != u || x->given_ns != given || x->state == EXCHANGE_NONE ||
+		    x->state == EXCHANGE_UPGRADED)
 			return;
 		if (!more || session_is_blocked(x->session))
 			break;
@@ -260,6 +265,10 @@ void exchange_resume(struct exchange *x)
 
 void exchange_on_upstream(struct exchange *x, uint32_t events)
 {
+	if (x->state == EXCHANGE_UPGRADED) {
+		upgrade_on_upstream(x, events);
+		return;
+	}
 	if (x->state == EXCHANGE_CONNECTING) {
 		attempt_connected(x);
 		return;

@@ -164,6 +164,7 @@ static bool request_head_format(struct exchange *x, struct text *text)
 		.base_model = x->base_model,
 		.client = s->client,
 		.body_bytes = s->body.length,
+		.upgrade = x->upgrade.asked,
 		.has_body = s->has_body,
 	};
 	struct http_span path, query;

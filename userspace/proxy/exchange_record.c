@@ -45,6 +45,7 @@ static void record_put(struct exchange *x, uint64_t now_ns)
 		.tokens = x->place.tokens,
 		.pick = x->pool ? &x->pick : NULL,
 		.runner_up = x->runner_up,
+		.upgrade = x->upgrade.protocol[0] ? x->upgrade.protocol : NULL,
 		.error = x->error ? proxy_error_code(x->error) : NULL,
 		.detail = x->detail[0] ? x->detail : NULL,
 	};
@@ -81,7 +82,7 @@ static void metrics_put(struct exchange *x, uint64_t now_ns)
 		region = proxy_metrics_region(w->metrics, x->pick_region);
 	cell = &w->row->cells[model][region];
 	cell->requests[proxy_metrics_code(x->status)]++;
-	if (x->whole_ns)
+	if (x->whole_ns && x->status != 101) /* those live as long as their clients like */
 		histogram_observe(&cell->duration, now_ns - x->whole_ns);
 	if (x->first_byte_ns)
 		histogram_observe(&cell->first_byte, x->first_byte_ns - x->whole_ns);

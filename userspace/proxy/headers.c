@@ -143,6 +143,24 @@ static void list_put(struct text *text, const struct http_head *head, const char
 	text_puts(text, "\r\n");
 }
 
+/* Connection and the list of Upgrade, as the sender had it. */
+static void upgrade_put(struct text *text, const struct http_head *head)
+{
+	const char *separator = "";
+
+	text_puts(text, "Connection: Upgrade\r\nUpgrade: ");
+	for (size_t i = 0; i < head->header_count; i++) {
+		struct http_span value = head->headers[i].value;
+
+		if (!http_span_equal_nocase(head->headers[i].name, "upgrade") || !value.length)
+			continue;
+		text_puts(text, separator);
+		text_append(text, value.data, value.length);
+		separator = ", ";
+	}
+	text_puts(text, "\r\n");
+}
+
 static bool request_header_passes(const struct http_head *head, struct http_span name,
 				  const struct snapshot_filters *f)
 {
@@ -176,6 +194,8 @@ void headers_format_request(const struct http_head *head, const struct request_r
 		if (request_header_passes(head, head->headers[i].name, f))
 			header_copy(text, &head->headers[i]);
 	}
+	if (rewrite->upgrade)
+		upgrade_put(text, head);
 	if (rewrite->has_body)
 		text_printf(text, "Content-Length: %llu\r\n",
 			    (unsigned long long)rewrite->body_bytes);
@@ -201,6 +221,8 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 	const struct snapshot_filters *f = rewrite->filters;
 
 	if (is_hop(head, name) || http_span_equal_nocase(name, "via"))
+		return false;
+	if (rewrite->upgrade && http_span_equal_nocase(name, "content-length"))
 		return false;
 	if ((rewrite->framing == ANSWER_CHUNKED || rewrite->framing == ANSWER_UNTIL_CLOSE) &&
 	    http_span_equal_nocase(name, "content-length"))
@@ -229,11 +251,90 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 		pairs_put(text, f->response_set, f->response_set_count);
 		pairs_put(text, f->response_add, f->response_add_count);
 	}
-	if (rewrite->close)
+	if (rewrite->upgrade)
+		upgrade_put(text, head);
+	else if (rewrite->close)
 		text_puts(text, "Connection: close\r\n");
 	else if (rewrite->say_keep_alive)
 		text_puts(text, "Connection: keep-alive\r\n");
 	text_puts(text, "\r\n");
+}
+
+/* HTTP by other names: to speak it to a server unseen is to go past the gateway. */
+static bool is_http_again(struct http_span protocol)
+{
+	static const char *const prefixes[] = {"h2", "h3", "http", "tls", "ssl"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t length = strlen(prefixes[i]);
+
+		if (protocol.length >= length &&
+		    http_span_equal_nocase((struct http_span){protocol.data, length}, prefixes[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The next element of all Upgrade headers; *index and *list remember where. */
+static bool upgrade_next(const struct http_head *head, size_t *index, struct http_span *list,
+			 struct http_span *ret_protocol)
+{
+	for (;;) {
+		while (http_span_next_token(list, ret_protocol)) {
+			if (ret_protocol->length)
+				return true;
+		}
+		while (*index < head->header_count &&
+		       !http_span_equal_nocase(head->headers[*index].name, "upgrade"))
+			(*index)++;
+		if (*index == head->header_count)
+			return false;
+		*list = head->headers[(*index)++].value;
+	}
+}
+
+bool headers_ask_upgrade(const struct http_head *request)
+{
+	struct http_span list = {0}, protocol;
+	size_t index = 0, count = 0;
+
+	if (!request->upgrade || request->minor < 1 || request->chunked ||
+	    request->content_length > 0 || http_span_equal(request->method, "CONNECT") ||
+	    http_head_find(request, "http2-settings"))
+		return false;
+	while (upgrade_next(request, &index, &list, &protocol)) {
+		if (is_http_again(protocol))
+			return false;
+		count++;
+	}
+	return count > 0;
+}
+
+static bool upgrade_lists(const struct http_head *head, struct http_span wanted)
+{
+	struct http_span list = {0}, protocol;
+	size_t index = 0;
+
+	while (upgrade_next(head, &index, &list, &protocol)) {
+		if (span_equal_span_nocase(protocol, wanted))
+			return true;
+	}
+	return false;
+}
+
+bool headers_upgrade_agrees(const struct http_head *request, const struct http_head *answer)
+{
+	struct http_span list = {0}, protocol;
+	size_t index = 0, count = 0;
+
+	if (!named_by_connection(answer, (struct http_span){"upgrade", 7}))
+		return false;
+	while (upgrade_next(answer, &index, &list, &protocol)) {
+		if (!upgrade_lists(request, protocol))
+			return false;
+		count++;
+	}
+	return count > 0;
 }
 
 struct http_span target_origin_form(struct http_span target)

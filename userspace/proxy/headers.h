@@ -21,6 +21,7 @@ struct request_rewrite {
 	const char *base_model; /* NULL: none */
 	struct ip_addr client;
 	uint64_t body_bytes;
+	bool upgrade; /* the client's Upgrade goes with it; see headers_ask_upgrade */
 	bool has_body; /* Content-Length is sent, also when it is 0 */
 };
 
@@ -39,12 +40,21 @@ enum answer_framing {
 struct answer_rewrite {
 	const struct snapshot_filters *filters; /* NULL: none */
 	enum answer_framing framing;
+	bool upgrade; /* 101: the server's Upgrade goes with it */
 	bool close; /* we close the client's connection after it */
 	bool say_keep_alive; /* HTTP/1.0 client that asked for it */
 };
 
 void headers_format_answer(const struct http_head *head, const struct answer_rewrite *rewrite,
 			   struct text *text);
+
+/* Does the request ask for another protocol in a way that may be passed on?  Not with
+ * a body, not in HTTP/1.0, and never for HTTP itself in another dress (h2c, TLS): such
+ * a server would be spoken to past all that is judged here.  Then the header is
+ * dropped, and the request is like any other. */
+bool headers_ask_upgrade(const struct http_head *request);
+/* Does the 101 name only what the request asked for? */
+bool headers_upgrade_agrees(const struct http_head *request, const struct http_head *answer);
 
 /* "http://host/path" to "/path" (RFC 9112, 3.2.2); other forms as they are. */
 struct http_span target_origin_form(struct http_span target);

@@ -20,6 +20,7 @@ const struct proxy_options proxy_options_default = {
 	.attempts = 4,
 	.connect_timeout_ms = 1000,
 	.request_timeout_s = 600,
+	.upgrade_idle_s = 300,
 	.drain_timeout_s = 30,
 	.log_level = LOG_LEVEL_INFO,
 };
@@ -95,6 +96,7 @@ NUMBER(buffers_max, "buffers-max", 16, 1ul << 20)
 NUMBER(attempts, "attempts", 1, ATTEMPTS_MAX)
 NUMBER(connect_timeout_ms, "connect-timeout-ms", 1, 600000)
 NUMBER(request_timeout_s, "request-timeout-s", 1, 86400)
+NUMBER(upgrade_idle_s, "upgrade-idle-s", 1, 86400)
 NUMBER(drain_timeout_s, "drain-timeout-s", 0, 86400)
 
 static const struct option_row rows[] = {
@@ -116,6 +118,8 @@ static const struct option_row rows[] = {
 	 set_connect_timeout_ms},
 	{"request-timeout-s", 0, "N", "for a request whose route says nothing (600)",
 	 set_request_timeout_s},
+	{"upgrade-idle-s", 0, "N", "how long an upgraded connection may be silent, both ways (300)",
+	 set_upgrade_idle_s},
 	{"drain-timeout-s", 0, "N", "how long answers may take to finish at the end (30)",
 	 set_drain_timeout_s},
 	{"half-close", 0, NULL, "a client that closes its sending side still gets its answer",

@@ -28,6 +28,7 @@ struct proxy_options {
 	unsigned attempts;
 	unsigned connect_timeout_ms;
 	unsigned request_timeout_s;
+	unsigned upgrade_idle_s;
 	unsigned drain_timeout_s;
 	bool proxy_protocol; /* every connection begins with a PROXY header */
 	bool half_close; /* a client may close its sending side and still get its answer */

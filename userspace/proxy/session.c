@@ -53,6 +53,10 @@ static void interest_set(struct session *s)
 {
 	uint32_t events = 0;
 
+	if (s->state == SESSION_UPGRADED) {
+		upgrade_watch(&s->exchange);
+		return;
+	}
 	if (!s->half_closed)
 		events |= EPOLLRDHUP;
 	if (!s->input_paused)
@@ -352,6 +356,10 @@ static void on_event(struct watch *watch, uint32_t events)
 	struct session *s = container_of(watch, struct session, watch);
 	bool owing = s->state == SESSION_EXCHANGE || s->state == SESSION_LAST;
 
+	if (s->state == SESSION_UPGRADED) {
+		upgrade_on_client(&s->exchange, events);
+		return;
+	}
 	if (events & (EPOLLERR | EPOLLHUP) && s->state != SESSION_LINGER) {
 		session_shut(s);
 		return;
@@ -375,7 +383,9 @@ static void on_timer(struct timer *timer)
 	struct session *s = container_of(timer, struct session, timer);
 
 	s->busy = true;
-	if (s->state == SESSION_BODY || (s->state == SESSION_HEAD && s->have))
+	if (s->state == SESSION_UPGRADED)
+		upgrade_give_up(&s->exchange, "nothing passed for too long");
+	else if (s->state == SESSION_BODY || (s->state == SESSION_HEAD && s->have))
 		refuse(s, ERROR_CLIENT_SLOW, NULL);
 	else if (s->state == SESSION_PREFACE && s->have)
 		session_preface_fail(s, ERROR_PROXY_PROTOCOL);

@@ -13,6 +13,7 @@
  *	EXCHANGE  the exchange is at work        |
  *	   | answered                            |
  *	IDLE or HEAD (pipelined) ... or LAST <---+
+ *	UPGRADED  instead, after a 101: two ways of bytes, see upgrade.h
  *	LAST      an answer that ends the connection is being sent
  *	   | sent: FIN
  *	LINGER    the client's rest is read and thrown away, so that a RST does not
@@ -54,6 +55,7 @@ enum session_state {
 	SESSION_HEAD,
 	SESSION_BODY,
 	SESSION_EXCHANGE,
+	SESSION_UPGRADED,
 	SESSION_LAST,
 	SESSION_LINGER,
 };

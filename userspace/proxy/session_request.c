@@ -125,7 +125,7 @@ static void body_feed(struct session *s, const char *data, size_t length)
 	if (parse != HTTP_PARSE_COMPLETE)
 		return;
 	if (!ahead_keep(s, data + at, length - at))
-		s->keep_alive = false;
+		s->keep_alive = s->exchange.upgrade.asked = false;
 	request_whole(s);
 }
 
@@ -168,6 +168,7 @@ static bool head_accept(struct session *s, const struct http_head *head)
 	x->head_request = http_span_equal(head->method, "HEAD");
 	s->keep_alive = head->keep_alive;
 	s->old_client = head->minor == 0;
+	x->upgrade.asked = headers_ask_upgrade(head);
 	s->has_body = head->chunked || head->content_length >= 0;
 	if (http_span_equal(head->method, "CONNECT")) {
 		refuse(s, ERROR_NOT_IMPLEMENTED, "CONNECT is not supported");

@@ -276,6 +276,12 @@ void upstream_set_patience(struct upstream *u, bool patient)
 	timeouts_set(u->fd, patient);
 }
 
+void upstream_forgive_stalls(struct upstream *u)
+{
+	upstream_set_patience(u, true);
+	option_set(u->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+}
+
 void upstreams_sweep(struct worker *worker, uint64_t now_ns)
 {
 	while (worker->idle_oldest &&

@@ -46,6 +46,10 @@ void upstream_close(struct upstream *upstream);
  * the first byte (patient = false), later when an answer is under way. */
 void upstream_set_patience(struct upstream *upstream, bool patient);
 
+/* An upgraded connection may stall for as long as its idle limit: a full window is no
+ * sign of trouble.  A server that answers no packet is noticed by keep-alive probes. */
+void upstream_forgive_stalls(struct upstream *upstream);
+
 /* Closes connections idle for too long. */
 void upstreams_sweep(struct worker *worker, uint64_t now_ns);
 

@@ -210,7 +210,7 @@ static void row_take(struct worker *w, const struct worker_config *config)
 
 	w->inflight = &w->maps->inflight[(size_t)config->row * ENDPOINTS_MAX];
 	w->row = &w->metrics->rows[config->row];
-	w->row->sessions = 0;
+	w->row->sessions = w->row->upgraded = 0;
 	w->row->snapshot_generation = 0;
 	while (high <= config->row &&
 	       !__atomic_compare_exchange_n(&w->metrics->rows_high, &high, config->row + 1, false,

@@ -107,8 +107,8 @@ static uint32_t label_first(const struct proxy_label *labels, uint32_t index)
 /* ---- codes ---- */
 
 static const char *const codes[PROXY_CODES_MAX] = {
-	"1xx", "2xx", "3xx", "4xx", "5xx", "200", "400", "401", "403", "404", "408",  "413",
-	"422", "429", "431", "499", "500", "501", "502", "503", "504", "505", "none",
+	"1xx", "2xx", "3xx", "4xx", "5xx", "101", "200", "400", "401", "403", "404", "408",
+	"413", "422", "429", "431", "499", "500", "501", "502", "503", "504", "505", "none",
 };
 
 uint32_t proxy_metrics_code(int status)
@@ -318,6 +318,8 @@ struct plain {
 
 static const struct plain plains[] = {
 	{"sluice_proxy_sessions", "gauge", "Open client connections.", ROW(sessions)},
+	{"sluice_proxy_upgraded", "gauge", "Client connections upgraded to another protocol.",
+	 ROW(upgraded)},
 	{"sluice_proxy_sessions_total", "counter", "Client connections accepted.",
 	 ROW(sessions_total)},
 	{"sluice_proxy_received_bytes_total", "counter", "Request bytes received from clients.",

@@ -59,6 +59,7 @@ struct proxy_row {
 	uint64_t held; /* a worker holds the row, or died holding it */
 	/* gauges */
 	uint64_t sessions;
+	uint64_t upgraded;
 	uint64_t buffers_free;
 	uint64_t snapshot_generation;
 };

@@ -2,8 +2,8 @@
 /* One connection: reads a request, routes it, writes the answer, and again.
  *
  * Phases: HEAD and BODY read, BUSY waits for the engine, HUNG waits for ever
- * (a fault), CLOSING writes what is left and waits for the peer's end.  Bytes of
- * a next request that come early wait in `in`.
+ * (a fault), ECHO gives back what comes (after an upgrade), CLOSING writes what is left and waits
+ * for the peer's end.  Bytes of a next request that come early wait in `in`.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,7 +24,7 @@
 #define READ_BYTES (64 * 1024)
 #define LINGER_NS (2 * NS_PER_S)
 
-enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_HUNG, PHASE_CLOSING };
+enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_HUNG, PHASE_ECHO, PHASE_CLOSING };
 
 enum endpoint {
 	ENDPOINT_CHAT,
@@ -33,6 +33,7 @@ enum endpoint {
 	ENDPOINT_HEALTH,
 	ENDPOINT_METRICS,
 	ENDPOINT_VERSION,
+	ENDPOINT_ECHO,
 	ENDPOINT_FAULTS_READ,
 	ENDPOINT_FAULTS_WRITE,
 	ENDPOINT_WRONG_METHOD,
@@ -418,6 +419,23 @@ static bool faults_write(struct session *session)
 	return faults_answer(session);
 }
 
+/* Upgraded: the other end of a WebSocket without its frames. */
+static bool echo_begin(struct session *session)
+{
+	session->phase = PHASE_ECHO;
+	buffer_puts(&session->out, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n"
+				   "upgrade: websocket\r\n\r\n");
+	return session_flush(session);
+}
+
+static bool echo(struct session *session)
+{
+	buffer_append(&session->out, session->in.data + session->in.start,
+		      buffer_length(&session->in));
+	buffer_clear(&session->in);
+	return session_flush(session);
+}
+
 static bool request_answer(struct session *session)
 {
 	static const char not_found[] = "{\"detail\":\"Not Found\"}";
@@ -441,6 +459,7 @@ static bool request_answer(struct session *session)
 	case ENDPOINT_METRICS: return metrics_answer(session);
 	case ENDPOINT_VERSION:
 		return answer(session, 200, "application/json", version, sizeof(version) - 1);
+	case ENDPOINT_ECHO: return echo_begin(session);
 	case ENDPOINT_FAULTS_READ: return faults_answer(session);
 	case ENDPOINT_FAULTS_WRITE: return faults_write(session);
 	case ENDPOINT_WRONG_METHOD:
@@ -488,7 +507,9 @@ static void head_take(struct session *session, const struct http_head *head)
 {
 	const struct http_header *type = http_head_find(head, "content-type");
 
-	session->endpoint = endpoint_find(head);
+	/* whatever the path: which model it is for says nothing of the protocol */
+	session->endpoint = head->upgrade && http_head_find(head, "upgrade") ? ENDPOINT_ECHO
+									     : endpoint_find(head);
 	session->keep_alive = head->keep_alive;
 	session->chunked = head->minor >= 1;
 	if (!session->chunked)
@@ -571,6 +592,8 @@ static void session_work(struct session *session)
 			if (!body_read(session, &more))
 				return;
 		} else {
+			if (session->phase == PHASE_ECHO)
+				echo(session);
 			return;
 		}
 	}
