@@ -76,6 +76,15 @@ check "what a client says of the model in a header is not believed" answered 1 \
 	"${post}X-Gateway-Model-Name: llama-3-8b-instruct\r\nContent-Length: ${#body}\r\n\r\n$body"
 check "the model in the access log is that of the body" \
 	wait_for 10 logged_model gemma-3-27b-it
+# extras: an interim answer, then a stream with a trailer, in that order
+extras() {
+	local stream='{"model":"gemma-3-27b-it","prompt":"hi","max_tokens":2,"stream":true}' got
+
+	got=$(raw "${post}X-Extras: 1\r\nContent-Length: ${#stream}\r\n\r\n$stream")
+	echo "$got"
+	[[ $got == 'HTTP/1.1 103 Early Hints'*'HTTP/1.1 200 OK'*$'\n0\nx-trailer: 1' ]]
+}
+check "an interim answer and a trailer are passed on" extras
 # upgraded TOKEN: asks for it; prints the status, and whether what was sent after a 101 came back
 upgraded() {
 	# shellcheck disable=SC2016

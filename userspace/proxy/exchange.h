@@ -124,6 +124,7 @@ struct exchange {
 	/* all attempts */
 	unsigned attempts;
 	unsigned stale_count;
+	unsigned interim_count; /* 1xx passed on */
 	enum exchange_failure failures[ATTEMPTS_MAX];
 	uint32_t failed_endpoints[ATTEMPTS_MAX];
 	size_t failure_count;

@@ -113,6 +113,38 @@ static bool answer_has_begun(const struct exchange *x, const struct http_head *h
 	       head->status >= 300;
 }
 
+static void parser_restart(struct exchange *x)
+{
+	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
+	if (x->head_request)
+		http_parser_no_body(&x->parser);
+}
+
+/* A 1xx goes to clients that know of them (RFC 9110, 15.2), and decides nothing: the
+ * request may still be sent elsewhere.  Not 100, which is ours to say and has been
+ * said; nor more of them than a client has use for, or takes.  False: the client is
+ * gone, and with it the exchange. */
+static bool interim_pass(struct exchange *x, const struct http_head *head)
+{
+	struct session *s = x->session;
+	struct worker *w = s->worker;
+	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters,
+					 .framing = ANSWER_NO_BODY};
+	struct iovec vector;
+	struct text text;
+
+	if (head->status == 100 || s->old_client || session_is_blocked(s) ||
+	    x->interim_count == INTERIM_MAX)
+		return true;
+	text_init(&text, w->head_text, sizeof(w->head_text));
+	headers_format_answer(head, &rewrite, &text);
+	if (text.cut)
+		return true;
+	x->interim_count++;
+	vector = (struct iovec){text.data, text.length};
+	return session_send(s, &vector, 1);
+}
+
 /* `data`: all that has come of the answer so far, in the scratch buffer. */
 static void answer_consider(struct exchange *x, char *data, size_t length)
 {
@@ -120,21 +152,17 @@ static void answer_consider(struct exchange *x, char *data, size_t length)
 	size_t head_length = 0;
 	enum http_parse parse;
 
-	if (x->answer_head_whole) { /* parsed before, but its spans are gone */
-		http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
-		if (x->head_request)
-			http_parser_no_body(&x->parser);
-	}
+	if (x->answer_head_whole) /* parsed before, but its spans are gone */
+		parser_restart(x);
 	for (;;) {
 		parse = http_parser_head(&x->parser, data, length, head, &head_length);
 		if (parse != HTTP_PARSE_COMPLETE || head->status >= 200 || head->status == 101)
 			break;
-		/* 1xx: not the answer yet */
+		if (!interim_pass(x, head))
+			return;
 		memmove(data, data + head_length, length - head_length);
 		length -= head_length;
-		http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
-		if (x->head_request)
-			http_parser_no_body(&x->parser);
+		parser_restart(x);
 	}
 	if (parse == HTTP_PARSE_COMPLETE && head->status == 101 && upgrade_is_agreed(x, head)) {
 		upgrade_begin(x, head, data + head_length, length - head_length);

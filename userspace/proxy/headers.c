@@ -222,7 +222,7 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 
 	if (is_hop(head, name) || http_span_equal_nocase(name, "via"))
 		return false;
-	if (rewrite->upgrade && http_span_equal_nocase(name, "content-length"))
+	if (head->status < 200 && http_span_equal_nocase(name, "content-length"))
 		return false;
 	if ((rewrite->framing == ANSWER_CHUNKED || rewrite->framing == ANSWER_UNTIL_CLOSE) &&
 	    http_span_equal_nocase(name, "content-length"))

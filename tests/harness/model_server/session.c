@@ -58,6 +58,7 @@ struct session {
 	bool keep_alive;
 	bool chunked; /* the answer, when streamed */
 	bool json; /* Content-Type */
+	bool extras; /* x-extras: an interim answer before, trailers after */
 	struct completion completion;
 	struct engine_request request;
 	uint32_t token_index;
@@ -263,7 +264,8 @@ static void stream_token(struct session *session, bool last)
 		completion_event_end(&session->completion, session->request.cached_tokens, &event);
 		stream_put(session, &event);
 		if (session->chunked)
-			buffer_puts(&session->out, "0\r\n\r\n");
+			buffer_puts(&session->out,
+				    session->extras ? "0\r\nx-trailer: 1\r\n\r\n" : "0\r\n\r\n");
 	}
 	buffer_free(&event);
 }
@@ -516,6 +518,9 @@ static void head_take(struct session *session, const struct http_head *head)
 		session->keep_alive = false; /* the end of a stream is the end of the connection */
 	session->json = type && type->value.length >= 16 &&
 			strncasecmp(type->value.data, "application/json", 16) == 0;
+	session->extras = http_head_find(head, "x-extras");
+	if (session->extras)
+		buffer_puts(&session->out, "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n");
 	if (head->expect_continue)
 		buffer_puts(&session->out, "HTTP/1.1 100 Continue\r\n\r\n");
 	session->phase = PHASE_BODY;

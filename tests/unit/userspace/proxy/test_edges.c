@@ -14,6 +14,7 @@
 #include "tests/harness/proxy_rig.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/proxy/error.h"
+#include "userspace/proxy/limits.h"
 
 #define TO_ONE                                                                                     \
 	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
@@ -387,7 +388,7 @@ static void an_early_answer_is_passed_on_and_its_connection_not_kept(void **stat
 	close(client);
 }
 
-static void interim_answers_are_swallowed(void **state)
+static void interim_answers_are_passed_on_but_not_100(void **state)
 {
 	RIG_READY(rig, TO_ONE);
 	int client = rig_client(rig), server;
@@ -397,11 +398,86 @@ static void interim_answers_are_swallowed(void **state)
 	rig_puts(rig, client, GET "\r\n");
 	server = rig_accept(rig, 0, RIG_WAIT_MS);
 	rig_expect(rig, server, "\r\n\r\n");
-	rig_puts(rig, server, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 C");
+	rig_puts(rig, server,
+		 "HTTP/1.1 103 Hints\r\nLink: </a>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
+		 "Content-Length: 0\r\n\r\nHTTP/1.1 100 C");
+	got = rig_expect(rig, client, "\r\n\r\n");
+	assert_string_equal(got,
+			    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nVia: 1.1 sluice\r\n\r\n");
 	rig_puts(rig, server, "ontinue\r\n\r\n" OK "Content-Length: 1\r\n\r\n1");
 	got = rig_expect(rig, client, "\r\n\r\n1");
 	assert_int_equal(strncmp(got, OK, strlen(OK)), 0);
-	assert_has_not(got, "Link");
+	assert_has(rig_log_last(rig), "\"status\":200");
+	close(server);
+	close(client);
+}
+
+static void an_old_client_sees_no_interim_answer(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+
+	(void)state;
+	rig_puts(rig, client, "GET /x HTTP/1.0\r\n\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, "HTTP/1.1 103 Early Hints\r\n\r\n" OK "Content-Length: 1\r\n\r\n1");
+	assert_has_not(rig_expect(rig, client, "\r\n\r\n1"), "103");
+	close(server);
+	close(client);
+}
+
+static void an_interim_answer_commits_to_nothing(void **state)
+{
+	RIG_READY(rig, NULL);
+	int client = rig_client(rig), server;
+	unsigned first, second;
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client, GET "\r\n");
+	server = rig_accept_any(rig, &first);
+	rig_expect(rig, server, "\r\n\r\n");
+	for (int i = 0; i < 20; i++)
+		rig_puts(rig, server, "HTTP/1.1 102 Processing\r\n\r\n");
+	close(server);
+	server = rig_accept_any(rig, &second);
+	assert_int_not_equal(first, second);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+	got = rig_expect(rig, client, "\r\n\r\n1");
+	assert_has(got, OK);
+	for (int i = 0; i < INTERIM_MAX; i++) {
+		assert_has(got, "HTTP/1.1 102 ");
+		got = strstr(got, "HTTP/1.1 102 ") + 1;
+	}
+	assert_has_not(got, "HTTP/1.1 102 ");
+	close(server);
+	close(client);
+}
+
+static void trailers_of_a_chunked_answer_are_relayed(void **state)
+{
+	static const char chunks[] = "3\r\nabc\r\n0\r\nX-Checksum: 1\r\nGrpc-Status: 0\r\n\r\n";
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server = -1;
+	const char *got;
+
+	(void)state;
+	for (size_t cut = 0; cut < sizeof(chunks); cut++) {
+		rig_puts(rig, client, GET "TE: trailers\r\n\r\n");
+		if (server < 0)
+			server = rig_accept(rig, 0, RIG_WAIT_MS);
+		rig_expect(rig, server, "\r\n\r\n");
+		rig_puts(rig, server,
+			 OK "Transfer-Encoding: chunked\r\nTrailer: X-Checksum\r\n\r\n");
+		rig_send(rig, server, chunks, cut);
+		rig_turn(rig, 0);
+		rig_puts(rig, server, chunks + cut);
+		got = rig_expect(rig, client, "Grpc-Status: 0\r\n\r\n");
+		assert_has(got, "Trailer: X-Checksum\r\n");
+		assert_has(got, chunks);
+	}
 	close(server);
 	close(client);
 }
@@ -495,7 +571,10 @@ int main(void)
 		cmocka_unit_test(a_second_answer_is_not_given_to_the_next_request),
 		cmocka_unit_test(bytes_on_an_idle_connection_are_not_an_answer),
 		cmocka_unit_test(an_early_answer_is_passed_on_and_its_connection_not_kept),
-		cmocka_unit_test(interim_answers_are_swallowed),
+		cmocka_unit_test(interim_answers_are_passed_on_but_not_100),
+		cmocka_unit_test(an_old_client_sees_no_interim_answer),
+		cmocka_unit_test(an_interim_answer_commits_to_nothing),
+		cmocka_unit_test(trailers_of_a_chunked_answer_are_relayed),
 		cmocka_unit_test(bodiless_answers_leave_the_connections_in_step),
 		cmocka_unit_test(a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk),
 		cmocka_unit_test(a_head_that_fills_the_buffer_may_be_followed_by_its_body_later),
