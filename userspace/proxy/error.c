@@ -41,12 +41,52 @@ static void string_or_null(struct text *text, const char *name, const char *valu
 		text_printf(text, ",\"%s\":null", name);
 }
 
+/* Their names (docs.anthropic.com, API errors); what they have no status for goes
+ * by its class. */
+static const char *anthropic_type(int status)
+{
+	switch (status) {
+	case 401: return "authentication_error";
+	case 403: return "permission_error";
+	case 404: return "not_found_error";
+	case 413: return "request_too_large";
+	case 429: return "rate_limit_error";
+	case 501:
+	case 505: return "invalid_request_error"; /* ours to refuse, the client's to change */
+	case 503:
+	case 529: return "overloaded_error";
+	case 504: return "timeout_error";
+	default: return status < 500 ? "invalid_request_error" : "api_error";
+	}
+}
+
+enum error_shape error_shape_of(struct http_span path)
+{
+	static const char api[] = "/v1/messages";
+	const char *query = path.length ? memchr(path.data, '?', path.length) : NULL;
+	const char *end = query ? query : path.data + path.length, *at = path.data;
+
+	while (at < end && (at = memmem(at, (size_t)(end - at), api, sizeof(api) - 1))) {
+		at += sizeof(api) - 1;
+		if (at == end || *at == '/')
+			return ERROR_SHAPE_ANTHROPIC;
+	}
+	return ERROR_SHAPE_OPENAI;
+}
+
 void proxy_error_body(enum proxy_error error, const struct proxy_error_detail *detail,
 		      struct text *text)
 {
 	const char *message = detail->message ? detail->message : rows[error].text;
 	size_t length = detail->message_length ? detail->message_length : strlen(message);
 
+	if (detail->shape == ERROR_SHAPE_ANTHROPIC) {
+		text_printf(text, "{\"type\":\"error\",\"error\":{\"type\":\"%s\"",
+			    anthropic_type(rows[error].status));
+		text_json_string(text, "message", message, length);
+		text_puts(text, "}}\n");
+		return;
+	}
 	text_puts(text, "{\"error\":{");
 	text_json_string(text, "message", message, length);
 	string_or_null(text, "type", rows[error].type);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The proxy's own answers when it cannot give a server's: a status and a body
- * shaped like OpenAI's, `{"error":{"message","type","param","code"}}`. */
+ * shaped like OpenAI's, `{"error":{"message","type","param","code"}}`, or on
+ * Anthropic's paths like theirs, `{"type":"error","error":{"type","message"}}`, with
+ * their names of types by the status. */
 #ifndef SLUICE_PROXY_ERROR_H
 #define SLUICE_PROXY_ERROR_H
 
@@ -8,6 +10,7 @@
 #include <stddef.h>
 
 #include "userspace/base/text.h"
+#include "userspace/http/span.h"
 
 /* id, status, type, code (also the reason in logs and metrics), sentence */
 #define PROXY_ERROR_LIST(X)                                                                        \
@@ -63,11 +66,18 @@ int proxy_error_status(enum proxy_error error);
 const char *proxy_error_code(enum proxy_error error);
 const char *proxy_error_text(enum proxy_error error);
 
+enum error_shape { ERROR_SHAPE_OPENAI, ERROR_SHAPE_ANTHROPIC };
+
+/* What clients of that path understand: /v1/messages and what is below it is
+ * Anthropic's, behind any prefix.  `path` may carry a query. */
+enum error_shape error_shape_of(struct http_span path);
+
 struct proxy_error_detail {
+	enum error_shape shape;
 	const char *message; /* NULL: the error's own sentence */
 	size_t message_length; /* 0: up to its NUL */
-	const char *param; /* NULL: null */
-	const char *code; /* NULL: the error's own */
+	const char *param; /* NULL: null; Anthropic's have neither this... */
+	const char *code; /* NULL: the error's own; ...nor this */
 	unsigned retry_after_s; /* 0: 1 with 429 and 503, else no such header */
 	bool close; /* Connection: close */
 	bool head_only; /* the answer to HEAD: Content-Length without a body */

@@ -94,6 +94,7 @@ struct exchange {
 	uint64_t bytes_in, bytes_out;
 	char method[METHOD_KEPT_MAX];
 	char path[PATH_KEPT_MAX];
+	enum error_shape error_shape; /* what its client understands */
 	bool head_request; /* HEAD: the answer has no body */
 	enum model_place model_place; /* where the API names it */
 	bool has_model;

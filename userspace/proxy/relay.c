@@ -176,7 +176,7 @@ static bool between_chunks(const struct exchange *x)
 
 void relay_tell_cut(struct exchange *x, const char *message)
 {
-	struct proxy_error_detail detail = {.message = message};
+	struct proxy_error_detail detail = {.message = message, .shape = x->error_shape};
 	char event[1024], size[20];
 	struct text text = TEXT_INIT(event);
 	struct iovec vectors[3];

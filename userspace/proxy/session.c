@@ -268,6 +268,7 @@ void session_refuse(struct session *s, enum proxy_error error,
 
 	if (!whole || s->worker->draining)
 		s->keep_alive = false;
+	own.shape = s->exchange.error_shape;
 	own.close = !s->keep_alive;
 	own.head_only = s->exchange.head_request;
 	if (detail->message && detail->message != proxy_error_text(error))

@@ -535,6 +535,27 @@ static void a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk(void **
 	close(client);
 }
 
+static void an_anthropic_stream_that_breaks_says_so_in_their_shape(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+
+	(void)state;
+	rig_puts(rig, client,
+		 "POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+		 "Content-Length: 13\r\n\r\n{\"model\":\"g\"}");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "\r\n\r\n");
+	rig_puts(rig, server,
+		 OK "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+		    "6\r\ndata:\n\r\n");
+	rig_expect(rig, client, "data:\n\r\n");
+	close(server);
+	assert_has(rig_expect_end(rig, client, NULL),
+		   "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",");
+	close(client);
+}
+
 static void a_head_that_fills_the_buffer_may_be_followed_by_its_body_later(void **state)
 {
 	RIG_READY(rig, TO_ONE);
@@ -577,6 +598,7 @@ int main(void)
 		cmocka_unit_test(trailers_of_a_chunked_answer_are_relayed),
 		cmocka_unit_test(bodiless_answers_leave_the_connections_in_step),
 		cmocka_unit_test(a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk),
+		cmocka_unit_test(an_anthropic_stream_that_breaks_says_so_in_their_shape),
 		cmocka_unit_test(a_head_that_fills_the_buffer_may_be_followed_by_its_body_later),
 	};
 

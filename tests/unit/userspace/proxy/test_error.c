@@ -47,6 +47,77 @@ static void every_error_is_an_answer_with_openais_shape(void **state)
 	}
 }
 
+static void anthropics_clients_get_their_own_shape(void **state)
+{
+	static const struct {
+		enum proxy_error error;
+		int status;
+		const char *type;
+	} cases[] = {
+		{ERROR_BAD_REQUEST, 400, "invalid_request_error"},
+		{ERROR_BAD_BODY, 400, "invalid_request_error"},
+		{ERROR_MODEL_NOT_FOUND, 404, "not_found_error"},
+		{ERROR_ROUTE_NOT_FOUND, 404, "not_found_error"},
+		{ERROR_CLIENT_SLOW, 408, "invalid_request_error"},
+		{ERROR_BODY_TOO_LARGE, 413, "request_too_large"},
+		{ERROR_OVERLOADED, 429, "rate_limit_error"},
+		{ERROR_HEAD_TOO_LARGE, 431, "invalid_request_error"},
+		{ERROR_INTERNAL, 500, "api_error"},
+		{ERROR_NOT_IMPLEMENTED, 501, "invalid_request_error"},
+		{ERROR_UPSTREAM, 502, "api_error"},
+		{ERROR_NO_ENDPOINT, 503, "overloaded_error"},
+		{ERROR_UPSTREAM_TIMEOUT, 504, "timeout_error"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *got = format(cases[i].error, (struct proxy_error_detail){
+								 .shape = ERROR_SHAPE_ANTHROPIC,
+								 .param = "model",
+								 .message = "why \"so\"",
+							 });
+		char line[64], body[256];
+
+		snprintf(line, sizeof(line), "HTTP/1.1 %d ", cases[i].status);
+		assert_int_equal(strncmp(got, line, strlen(line)), 0);
+		snprintf(body, sizeof(body),
+			 "\r\n\r\n{\"type\":\"error\",\"error\":{\"type\":\"%s\","
+			 "\"message\":\"why \\\"so\\\"\"}}\n",
+			 cases[i].type);
+		assert_non_null(strstr(got, body));
+		snprintf(line, sizeof(line), "Content-Length: %zu\r\n", strlen(body) - 4);
+		assert_non_null(strstr(got, line));
+	}
+}
+
+static void the_path_tells_whose_shape_it_is(void **state)
+{
+	static const struct {
+		const char *path;
+		enum error_shape shape;
+	} cases[] = {
+		{"/v1/messages", ERROR_SHAPE_ANTHROPIC},
+		{"/v1/messages?beta=true", ERROR_SHAPE_ANTHROPIC},
+		{"/v1/messages/count_tokens", ERROR_SHAPE_ANTHROPIC},
+		{"/anthropic/v1/messages", ERROR_SHAPE_ANTHROPIC},
+		{"/v1/messagesx/v1/messages", ERROR_SHAPE_ANTHROPIC},
+		{"/v1/messagesx", ERROR_SHAPE_OPENAI},
+		{"/v1/chat/completions", ERROR_SHAPE_OPENAI},
+		{"/v1/chat/completions?a=/v1/messages", ERROR_SHAPE_OPENAI},
+		{"/v1/threads/1/messages", ERROR_SHAPE_OPENAI},
+		{"/", ERROR_SHAPE_OPENAI},
+		{"", ERROR_SHAPE_OPENAI},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct http_span path = {cases[i].path, strlen(cases[i].path)};
+
+		if (error_shape_of(path) != cases[i].shape)
+			fail_msg("%s", cases[i].path);
+	}
+}
+
 static void a_hostile_message_stays_inside_its_string(void **state)
 {
 	const char *got = format(ERROR_MODEL_NOT_FOUND,
@@ -124,6 +195,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_error_is_an_answer_with_openais_shape),
+		cmocka_unit_test(anthropics_clients_get_their_own_shape),
+		cmocka_unit_test(the_path_tells_whose_shape_it_is),
 		cmocka_unit_test(a_hostile_message_stays_inside_its_string),
 		cmocka_unit_test(details_become_headers),
 		cmocka_unit_test(whoever_is_sent_away_for_now_is_told_when_to_come_back),
