@@ -121,6 +121,7 @@ void access_record_format(const struct access_record *r, struct text *text)
 	text_puts(text, "{");
 	put_time(text, r->at_ns);
 	put_string(text, "client", address_format(&r->client, client));
+	put_string(text, "trace_id", r->trace_id);
 	put_string(text, "method", r->method);
 	put_string(text, "path", r->path);
 	text_json_uint(text, "status", (uint64_t)r->status);

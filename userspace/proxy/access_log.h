@@ -29,6 +29,7 @@ struct access_retry { /* an attempt that failed */
 struct access_record {
 	uint64_t at_ns; /* CLOCK_REALTIME when the request began */
 	struct ip_addr client;
+	const char *trace_id; /* of traceparent, NULL: none */
 	const char *method;
 	const char *path; /* cut at PATH_KEPT_MAX */
 	int status; /* told to the client; 499: it left before; 101: upgraded, and has ended */

@@ -32,6 +32,7 @@
 
 #include "userspace/base/loop.h"
 #include "userspace/http/parser.h"
+#include "userspace/http/traceparent.h"
 #include "userspace/model/request.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/headers.h"
@@ -94,6 +95,7 @@ struct exchange {
 	uint64_t bytes_in, bytes_out;
 	char method[METHOD_KEPT_MAX];
 	char path[PATH_KEPT_MAX];
+	char trace_id[TRACE_ID_LENGTH + 1]; /* "": none */
 	enum error_shape error_shape; /* what its client understands */
 	bool head_request; /* HEAD: the answer has no body */
 	enum model_place model_place; /* where the API names it */

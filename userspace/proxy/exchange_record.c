@@ -26,6 +26,7 @@ static void record_put(struct exchange *x, uint64_t now_ns)
 	struct access_record record = {
 		.at_ns = x->began_real_ns,
 		.client = x->session->client,
+		.trace_id = x->trace_id[0] ? x->trace_id : NULL,
 		.method = x->method,
 		.path = x->path,
 		.status = x->status,

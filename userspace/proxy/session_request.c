@@ -165,6 +165,7 @@ static bool head_accept(struct session *s, const struct http_head *head)
 
 	kept_copy(x->method, sizeof(x->method), head->method);
 	kept_copy(x->path, sizeof(x->path), head->target);
+	traceparent_id(head, x->trace_id);
 	x->error_shape = error_shape_of(target_origin_form(head->target));
 	x->head_request = http_span_equal(head->method, "HEAD");
 	s->keep_alive = head->keep_alive;

@@ -173,6 +173,34 @@ static void a_rewrite_does_not_open_a_blocked_path(void **state)
 	close(client);
 }
 
+static void a_trace_passes_unchanged_and_is_in_the_log(void **state)
+{
+	RIG_READY(rig, TO_ONE);
+	int client = rig_client(rig), server;
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client,
+		 GET "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+		     "tracestate: rojo=00f067aa0ba902b7,congo=t61rcWkgMzE\r\n"
+		     "tracestate: more=1\r\n\r\n");
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	got = rig_expect(rig, server, "\r\n\r\n");
+	assert_has(got, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+			"tracestate: rojo=00f067aa0ba902b7,congo=t61rcWkgMzE\r\n"
+			"tracestate: more=1\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n1");
+	rig_expect(rig, client, "\r\n\r\n1");
+	assert_has(rig_log_last(rig), "\"trace_id\":\"4bf92f3577b34da6a3ce929d0e0e4736\"");
+	rig_puts(rig, client, GET "traceparent: 00-\"-1-01\r\n\r\n");
+	rig_expect(rig, server, "traceparent: 00-\"-1-01\r\n");
+	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n2");
+	rig_expect(rig, client, "\r\n\r\n2");
+	assert_has_not(rig_log_last(rig), "trace_id");
+	close(server);
+	close(client);
+}
+
 /* ---- behind another balancer ---- */
 
 static struct rig *rig_behind_balancer(void)
@@ -584,6 +612,7 @@ int main(void)
 		cmocka_unit_test(a_chunked_body_of_single_bytes_goes_up_with_a_length),
 		cmocka_unit_test(expect_continue_of_an_empty_body_is_not_waited_for),
 		cmocka_unit_test(a_rewrite_does_not_open_a_blocked_path),
+		cmocka_unit_test(a_trace_passes_unchanged_and_is_in_the_log),
 		cmocka_unit_test(the_client_is_who_the_proxy_header_names),
 		cmocka_unit_test(a_local_proxy_header_keeps_the_sockets_address),
 		cmocka_unit_test(a_connection_without_proxy_header_is_closed_and_counted),
