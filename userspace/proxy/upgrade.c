@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* See upgrade.h.  Each event moves what it can and ends in settle(): ends are told,
- * the watches follow what is kept.  A function that returns false has ended the
- * exchange and its session. */
+/* See upgrade.h.  Each event moves what it can and ends in settle(), where the watches
+ * follow what is kept.  Nothing is read from a side while something of it is kept, so
+ * its end is only seen when all before it has been sent, and goes on at once.  A
+ * function that returns false has ended the exchange and its session. */
 #include "userspace/proxy/upgrade.h"
 
 #include <errno.h>
@@ -83,21 +84,9 @@ void upgrade_watch(struct exchange *x)
 	watch_want(s->worker->loop, &x->upstream->watch, x->upstream->fd, server);
 }
 
-/* An end goes on to the other side when all before it has; both told: done. */
 static void settle(struct exchange *x)
 {
-	struct session *s = x->session;
-	struct upgrade *g = &x->upgrade;
-
-	if (g->client_ended && !g->up.count && !g->server_told) {
-		g->server_told = true;
-		shutdown(x->upstream->fd, SHUT_WR);
-	}
-	if (g->server_ended && !session_is_blocked(s) && !g->client_told) {
-		g->client_told = true;
-		shutdown(s->fd, SHUT_WR);
-	}
-	if (g->server_told && g->client_told)
+	if (x->upgrade.client_ended && x->upgrade.server_ended)
 		finish(x, ERROR_NONE, false);
 	else
 		upgrade_watch(x);
@@ -147,7 +136,10 @@ static bool client_read(struct exchange *x)
 			finish(x, ERROR_CLIENT_GONE, true);
 			return false;
 		}
-		x->upgrade.client_ended = n == 0;
+		if (n == 0) {
+			x->upgrade.client_ended = true;
+			shutdown(x->upstream->fd, SHUT_WR);
+		}
 		x->bytes_in += (uint64_t)n;
 		idle_restart(x);
 		if (!up_send(x, data, (size_t)n))
@@ -186,7 +178,10 @@ static bool server_read(struct exchange *x)
 			finish(x, ERROR_CUT, true);
 			return false;
 		}
-		x->upgrade.server_ended = n == 0;
+		if (n == 0) {
+			x->upgrade.server_ended = true;
+			shutdown(s->fd, SHUT_WR);
+		}
 		idle_restart(x);
 		if (n && !session_send(s, &vector, 1))
 			return false;

@@ -27,8 +27,7 @@ struct upgrade {
 	bool asked; /* the request may be answered with 101 */
 	bool open; /* it was; counted */
 	struct outbox up; /* the client's bytes that the server did not take */
-	bool client_ended, server_ended; /* their FIN was read */
-	bool client_told, server_told; /* ours was sent, all before it too */
+	bool client_ended, server_ended; /* their FIN was read and passed on */
 	bool server_deaf; /* it takes no more: what the client says is dropped */
 	char protocol[UPGRADE_KEPT_MAX]; /* "": none */
 };

@@ -49,6 +49,7 @@ static const char *const requests[] = {
 	"GET /@@@@ HTTP/1.1\r\nHost: a\r\n\r\nPOST /@@@@ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 	"GET /@@@@ HTTP/1.1\r\nHost: a\r\n\r\n",
 	"GET /@@@@ HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /@@@@ HTTP/1.0\r\n\r\n",
+	"GET /@@@@ HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: y\r\n\r\n",
 	"GET http://a/@@@@ HTTP/1.1\r\nHost: a\r\nConnection: x-y, close\r\nX-Y: z\r\n\r\n",
 	"POST /@@@@ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
 };
@@ -66,6 +67,8 @@ static const char *const answers[] = {
 	"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 1\r\n\r\nbusy",
 	"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
 	"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+	"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+	"HTTP/1.1 101 x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nevil",
 	"HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
 };
 
