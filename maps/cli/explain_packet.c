@@ -2,7 +2,6 @@
 #include "maps/cli/explain_packet.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <netinet/in.h>
@@ -15,6 +14,7 @@
 
 #include "maps/cli/words.h"
 #include "userspace/base/address.h"
+#include "userspace/base/ascii.h"
 #include "userspace/base/log.h"
 
 #define TTL 64
@@ -39,20 +39,13 @@ static int proto_split(const char *text, char head[ADDRESS_TEXT_MAX], uint8_t *r
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
-}
-
 static int cid_parse(const char *text, struct explain_packet *packet)
 {
 	size_t length = strlen(text);
 	bool right = length && length % 2 == 0 && length <= 2 * QUIC_CID_MAX;
 
 	for (size_t i = 0; right && i < length; i += 2) {
-		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
+		int high = ascii_hex_value(text[i]), low = ascii_hex_value(text[i + 1]);
 
 		right = high >= 0 && low >= 0;
 		packet->cid[i / 2] = (uint8_t)(high << 4 | low);

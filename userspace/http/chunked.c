@@ -11,24 +11,14 @@
 
 #include <stdbool.h>
 
+#include "userspace/base/ascii.h"
 #include "userspace/http/syntax.h"
 
 #define SIZE_DIGITS_MAX 15
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static const char *step_size(struct http_chunked *chunked, char c)
 {
-	int digit = hex_value(c);
+	int digit = ascii_hex_value(c);
 
 	if (digit >= 0) {
 		if (++chunked->digits > SIZE_DIGITS_MAX)

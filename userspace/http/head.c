@@ -276,18 +276,6 @@ static struct http_refusal framing_check(const struct http_head *head,
 	return ACCEPT;
 }
 
-static bool same_nocase(struct http_span a, struct http_span b)
-{
-	size_t i;
-
-	if (a.length != b.length)
-		return false;
-	for (i = 0; i < a.length; i++)
-		if ((a.data[i] | 0x20) != (b.data[i] | 0x20))
-			return false;
-	return true;
-}
-
 static struct http_refusal host_check(const struct http_head *head, const struct meaning *meaning)
 {
 	struct http_span authority = target_authority(head->target);
@@ -298,7 +286,7 @@ static struct http_refusal host_check(const struct http_head *head, const struct
 		return head->minor == 0 ? ACCEPT : REFUSE(400, "an HTTP/1.1 request has no Host");
 	if (!http_is_authority(meaning->host))
 		return REFUSE(400, "Host has a forbidden character");
-	if (authority.length && !same_nocase(authority, meaning->host))
+	if (authority.length && !http_span_same_nocase(authority, meaning->host))
 		return REFUSE(400, "Host is not the host of the request target");
 	return ACCEPT;
 }

@@ -4,14 +4,11 @@
 
 #include <string.h>
 
+#include "userspace/base/ascii.h"
+
 bool http_span_equal(struct http_span span, const char *text)
 {
 	return span.length == strlen(text) && memcmp(span.data, text, span.length) == 0;
-}
-
-static unsigned char lower(unsigned char c)
-{
-	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
 bool http_span_equal_nocase(struct http_span span, const char *text)
@@ -19,23 +16,29 @@ bool http_span_equal_nocase(struct http_span span, const char *text)
 	size_t i;
 
 	for (i = 0; i < span.length; i++)
-		if (!text[i] || lower((unsigned char)span.data[i]) != lower((unsigned char)text[i]))
+		if (!text[i] || ascii_lower(span.data[i]) != ascii_lower(text[i]))
 			return false;
 	return !text[i];
 }
 
-static bool is_blank(char c)
+bool http_span_same_nocase(struct http_span a, struct http_span b)
 {
-	return c == ' ' || c == '\t';
+	if (a.length != b.length)
+		return false;
+	for (size_t i = 0; i < a.length; i++) {
+		if (ascii_lower(a.data[i]) != ascii_lower(b.data[i]))
+			return false;
+	}
+	return true;
 }
 
 struct http_span http_span_trim(struct http_span span)
 {
-	while (span.length && is_blank(span.data[0])) {
+	while (span.length && ascii_is_blank(span.data[0])) {
 		span.data++;
 		span.length--;
 	}
-	while (span.length && is_blank(span.data[span.length - 1]))
+	while (span.length && ascii_is_blank(span.data[span.length - 1]))
 		span.length--;
 	return span;
 }

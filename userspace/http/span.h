@@ -16,6 +16,7 @@ enum http_parse { HTTP_PARSE_INCOMPLETE, HTTP_PARSE_COMPLETE, HTTP_PARSE_BAD };
 
 bool http_span_equal(struct http_span span, const char *text); /* case counts */
 bool http_span_equal_nocase(struct http_span span, const char *text); /* ASCII */
+bool http_span_same_nocase(struct http_span a, struct http_span b); /* ASCII */
 /* Without spaces and tabs at both ends. */
 struct http_span http_span_trim(struct http_span span);
 /* Cuts the first element off a comma-separated list, trimmed, perhaps empty;

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "userspace/base/ascii.h"
+
 enum { TOKEN = 1, VALUE = 2, AUTHORITY = 4 };
 
 #define DIGITS(bits) ['0' ... '9'] = (bits)
@@ -93,13 +95,13 @@ const char *http_field_line_check(struct http_span line)
 	const char *colon = memchr(line.data, ':', line.length);
 	struct http_span name, value;
 
-	if (line.length && (line.data[0] == ' ' || line.data[0] == '\t'))
+	if (line.length && ascii_is_blank(line.data[0]))
 		return "a header line begins with white space (obs-fold)";
 	if (!colon)
 		return "a header line has no colon";
 	name = (struct http_span){line.data, (size_t)(colon - line.data)};
 	value = (struct http_span){colon + 1, line.length - name.length - 1};
-	if (name.length && (colon[-1] == ' ' || colon[-1] == '\t'))
+	if (name.length && ascii_is_blank(colon[-1]))
 		return "white space before the colon of a header";
 	if (!http_is_token(name))
 		return "a header name is empty or has a forbidden character";

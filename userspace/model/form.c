@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "userspace/base/ascii.h"
+
 enum state {
 	CONTENT, /* of a part, or the preamble */
 	DELIMITER, /* seen whole: CRLF, "--", or it was none */
@@ -55,11 +57,6 @@ static void word_add(struct form_word *word, char c)
 		word->length++;
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 static bool word_is(const struct form_word *word, const char *text)
 {
 	return word->length == strlen(text) && !memcmp(word->bytes, text, word->length);
@@ -72,11 +69,6 @@ static bool is_token_char(char c)
 
 	return (c >= '0' && c <= '9') || (letter >= 'a' && letter <= 'z') ||
 	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 static bool is_control(char c)
@@ -182,7 +174,7 @@ static const char *step_delimiter(struct model_form *form, const char *p, const 
 	else if (*p == '-')
 		form->state = DELIMITER_DASH;
 	else
-		return delimiter_is_content(form, "", is_blank(*p) || *p == '\n', p);
+		return delimiter_is_content(form, "", ascii_is_blank(*p) || *p == '\n', p);
 	return p + 1;
 }
 
@@ -259,7 +251,7 @@ static const char *step_header_name(struct model_form *form, const char *p, cons
 		return header_begin(form, p);
 	if (!is_token_char(*p))
 		return fail(form, MODEL_BAD_FORM, p);
-	word_add(&form->word, lower(*p));
+	word_add(&form->word, ascii_lower(*p));
 	return p + 1;
 }
 
@@ -279,8 +271,8 @@ static const char *step_coding(struct model_form *form, const char *p, const cha
 	if (*p == '\r')
 		form->is_coded |= !word_is(&form->word, "7bit") && !word_is(&form->word, "8bit") &&
 				  !word_is(&form->word, "binary");
-	else if (!is_blank(*p))
-		word_add(&form->word, lower(*p));
+	else if (!ascii_is_blank(*p))
+		word_add(&form->word, ascii_lower(*p));
 	return step_header_skip(form, p, end);
 }
 
@@ -298,10 +290,10 @@ static const char *step_line_lf(struct model_form *form, const char *p, const ch
 static const char *step_type(struct model_form *form, const char *p, const char *end)
 {
 	(void)end;
-	if (is_blank(*p) && !form->word.length)
+	if (ascii_is_blank(*p) && !form->word.length)
 		return p + 1;
 	if (is_token_char(*p)) {
-		word_add(&form->word, lower(*p));
+		word_add(&form->word, ascii_lower(*p));
 		return p + 1;
 	}
 	form->is_form_data = word_is(&form->word, "form-data");
@@ -316,7 +308,7 @@ static const char *step_param_end(struct model_form *form, const char *p, const 
 		form->state = PARAM_BEGIN;
 	else if (*p == '\r')
 		form->state = LINE_LF;
-	else if (!is_blank(*p))
+	else if (!ascii_is_blank(*p))
 		return fail(form, MODEL_BAD_FORM, p);
 	return p + 1;
 }
@@ -324,7 +316,7 @@ static const char *step_param_end(struct model_form *form, const char *p, const 
 static const char *step_param_begin(struct model_form *form, const char *p, const char *end)
 {
 	(void)end;
-	if (is_blank(*p))
+	if (ascii_is_blank(*p))
 		return p + 1;
 	form->word.length = 0;
 	form->state = *p == '\r' ? PARAM_END : PARAM_NAME;
@@ -369,7 +361,7 @@ static const char *step_param_name(struct model_form *form, const char *p, const
 	}
 	if (!is_token_char(*p))
 		return fail(form, MODEL_BAD_FORM, p);
-	word_add(&form->word, lower(*p));
+	word_add(&form->word, ascii_lower(*p));
 	return p + 1;
 }
 

@@ -7,19 +7,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "userspace/base/ascii.h"
+
 struct span {
 	const char *data;
 	size_t length;
 };
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 static void blanks_skip(struct span *rest)
 {
-	while (rest->length && is_blank(*rest->data)) {
+	while (rest->length && ascii_is_blank(*rest->data)) {
 		rest->data++;
 		rest->length--;
 	}

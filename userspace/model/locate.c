@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "userspace/base/ascii.h"
 #include "userspace/model/name.h"
 
 #define PATH_BYTES_MAX 2048
@@ -17,24 +18,17 @@ struct path {
 	bool has_escaped_slash;
 };
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One character; *index moves on past what it took. -1: a broken escape. */
 static int char_decode(const char *path, size_t length, size_t *index)
 {
 	const char *p = path + *index;
 	bool escape = *p == '%';
 
-	if (escape && (length - *index < 3 || hex_value(p[1]) < 0 || hex_value(p[2]) < 0))
+	if (escape &&
+	    (length - *index < 3 || ascii_hex_value(p[1]) < 0 || ascii_hex_value(p[2]) < 0))
 		return -1;
 	*index += escape ? 3 : 1;
-	return escape ? hex_value(p[1]) << 4 | hex_value(p[2]) : (unsigned char)*p;
+	return escape ? ascii_hex_value(p[1]) << 4 | ascii_hex_value(p[2]) : (unsigned char)*p;
 }
 
 enum decoding { DECODED, DECODED_BAD, DECODED_TOO_LONG };
@@ -101,14 +95,9 @@ struct match {
 	bool any_case;
 };
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 static bool same_char(const struct match *m, char a, char b)
 {
-	return a == b || (m->any_case && lower(a) == lower(b));
+	return a == b || (m->any_case && ascii_lower(a) == ascii_lower(b));
 }
 
 /* What comes in the pattern after the marks of a capture's end. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "userspace/base/ascii.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/model/locate.h"
 
@@ -26,7 +27,7 @@ static bool type_is_json(const char *value, size_t length)
 	const char *end = memchr(value, ';', length);
 
 	length = end ? (size_t)(end - value) : length;
-	while (length && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+	while (length && ascii_is_blank(value[length - 1]))
 		length--;
 	return text_is(value, length, "application/json") || text_is(value, length, "text/json") ||
 	       (length > 5 && text_is(value + length - 5, 5, "+json"));

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "userspace/base/ascii.h"
+
 enum state {
 	BOM, /* a byte order mark may come */
 	NAME, /* the field name at the begin of a line */
@@ -37,7 +39,7 @@ enum usage_format usage_format_of(const char *content_type, size_t length)
 
 	if (end)
 		length = (size_t)(end - content_type);
-	while (length && (content_type[length - 1] == ' ' || content_type[length - 1] == '\t'))
+	while (length && ascii_is_blank(content_type[length - 1]))
 		length--;
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (length == strlen(types[i].type) &&

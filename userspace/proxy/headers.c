@@ -39,23 +39,6 @@ static bool pair_in(struct http_span name, const struct snapshot_pair *pairs, si
 	return false;
 }
 
-static bool span_equal_span_nocase(struct http_span a, struct http_span b)
-{
-	if (a.length != b.length)
-		return false;
-	for (size_t i = 0; i < a.length; i++) {
-		unsigned char x = (unsigned char)a.data[i], y = (unsigned char)b.data[i];
-
-		if (x >= 'A' && x <= 'Z')
-			x = (unsigned char)(x + 32);
-		if (y >= 'A' && y <= 'Z')
-			y = (unsigned char)(y + 32);
-		if (x != y)
-			return false;
-	}
-	return true;
-}
-
 /* Is `name` an element of one of the Connection headers? */
 static bool named_by_connection(const struct http_head *head, struct http_span name)
 {
@@ -65,7 +48,7 @@ static bool named_by_connection(const struct http_head *head, struct http_span n
 		if (!http_span_equal_nocase(head->headers[i].name, "connection"))
 			continue;
 		while (http_span_next_token(&list, &token)) {
-			if (span_equal_span_nocase(token, name))
+			if (http_span_same_nocase(token, name))
 				return true;
 		}
 	}
@@ -316,7 +299,7 @@ static bool upgrade_lists(const struct http_head *head, struct http_span wanted)
 	size_t index = 0;
 
 	while (upgrade_next(head, &index, &list, &protocol)) {
-		if (span_equal_span_nocase(protocol, wanted))
+		if (http_span_same_nocase(protocol, wanted))
 			return true;
 	}
 	return false;

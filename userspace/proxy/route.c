@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "userspace/base/ascii.h"
+
 struct rank {
 	uint32_t host_exact; /* characters of the matching hostname, by kind */
 	uint32_t host_wild;
@@ -168,26 +170,16 @@ static bool header_matches(const struct snapshot_pair_match *match,
 	return false;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* One decoded character of a query; false at the end. */
 static bool query_next(struct http_span *rest, char *ret_c)
 {
 	if (!rest->length)
 		return false;
 	*ret_c = rest->data[0] == '+' ? ' ' : rest->data[0];
-	if (rest->data[0] == '%' && rest->length >= 3 && hex_digit(rest->data[1]) >= 0 &&
-	    hex_digit(rest->data[2]) >= 0) {
-		*ret_c = (char)(hex_digit(rest->data[1]) * 16 + hex_digit(rest->data[2]));
+	if (rest->data[0] == '%' && rest->length >= 3 && ascii_hex_value(rest->data[1]) >= 0 &&
+	    ascii_hex_value(rest->data[2]) >= 0) {
+		*ret_c = (char)(ascii_hex_value(rest->data[1]) * 16 +
+				ascii_hex_value(rest->data[2]));
 		rest->data += 2;
 		rest->length -= 2;
 	}
@@ -466,11 +458,8 @@ bool route_host_normalize(struct http_span host, char ret_host[HOST_MAX])
 		length--;
 	if (length >= HOST_MAX)
 		return false;
-	for (size_t i = 0; i < length; i++) {
-		char c = host.data[i];
-
-		ret_host[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-	}
+	for (size_t i = 0; i < length; i++)
+		ret_host[i] = ascii_lower(host.data[i]);
 	ret_host[length] = '\0';
 	return true;
 }
