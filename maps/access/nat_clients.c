@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include <bpf/bpf.h>
+#include <xxhash.h>
 
 #include "maps/access/walk.h"
 #include "userspace/base/address.h"
@@ -83,12 +84,8 @@ void nat_client_counts_begin(struct nat_client_counts *counts)
 
 static uint32_t slot_index(const struct nat_client_counts *counts, const struct ip_addr *client)
 {
-	uint64_t halves[2], hash;
-
-	memcpy(halves, client, sizeof(halves));
-	hash = (halves[0] ^ counts->secret) * 0x9e3779b97f4a7c15ull;
-	hash = ((hash ^ hash >> 32) + halves[1]) * 0xd6e8feb86659fd93ull;
-	return (uint32_t)(hash >> 40) & (SLOTS - 1);
+	return (uint32_t)XXH3_64bits_withSeed(client, sizeof(*client), counts->secret) &
+	       (SLOTS - 1);
 }
 
 /* The client's slot, or the free one where it would be: at least half are free. */

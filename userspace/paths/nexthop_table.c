@@ -5,18 +5,18 @@
 #include <linux/neighbour.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "userspace/base/address.h"
 
 /* Neighbours of which the kernel itself would send by the address it has. */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
+_Static_assert(sizeof(struct nexthop_key) == 24, "a key is hashed as bytes: it has no gaps");
+
 static uint32_t bucket_of(const struct nexthop_key *key)
 {
-	uint64_t hash = ((uint64_t)key->ifindex << 32 | key->vlan) * 0x9e3779b97f4a7c15ull;
-
-	for (int i = 0; i < 4; i++)
-		hash = (hash ^ key->addr.words[i]) * 0x9e3779b97f4a7c15ull;
-	return (uint32_t)(hash >> 32) & (NEXTHOP_BUCKETS - 1);
+	return (uint32_t)XXH3_64bits(key, sizeof(*key)) & (NEXTHOP_BUCKETS - 1);
 }
 
 static bool key_equal(const struct nexthop_key *a, const struct nexthop_key *b)
