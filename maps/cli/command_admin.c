@@ -120,14 +120,6 @@ static void remaining_print(const struct remaining *remaining, FILE *out)
 			(unsigned long long)remaining->table_flows);
 }
 
-/* Until the deadline, which it has. */
-static uint64_t left_ns(const struct subject *subject)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-
-	return subject->drain_until > now_ns ? subject->drain_until - now_ns : 0;
-}
-
 static void subject_print(const struct maps *maps, const struct subject *subject,
 			  enum admin_state state, uint64_t now_ns, FILE *out)
 {
@@ -142,7 +134,8 @@ static void subject_print(const struct maps *maps, const struct subject *subject
 	if (subject->was == state && subject->since && now_ns > subject->since)
 		fprintf(out, ", for %s", age_format(now_ns - subject->since, age));
 	if (subject->drain_until)
-		fprintf(out, ", what is left is out in %s", age_format(left_ns(subject), age));
+		fprintf(out, ", what is left is out in %s",
+			age_format(view_left(subject->drain_until, clock_monotonic_ns()), age));
 	fputs("; ", out);
 	remaining_print(&subject->remaining, out);
 	fputc('\n', out);

@@ -78,12 +78,17 @@ void view_push_age(struct table *table, uint64_t at_ns, uint64_t now_ns)
 		table_push_number(table, now_ns > at_ns ? now_ns - at_ns : 0);
 }
 
+uint64_t view_left(uint64_t until, uint64_t now_ns)
+{
+	return until > now_ns ? until - now_ns : 0;
+}
+
 void view_push_left(struct table *table, uint64_t until, uint64_t now_ns)
 {
 	if (!until)
 		table_push_none(table);
 	else
-		table_push_number(table, until > now_ns ? until - now_ns : 0);
+		table_push_number(table, view_left(until, now_ns));
 }
 
 void view_push_name(struct table *table, const char *name, size_t size)

@@ -47,7 +47,9 @@ int view_take(const struct view *view, const struct request *request, const stru
 struct view_now view_now_read(void);
 /* Age of a moment; an empty cell for 0 (never). */
 void view_push_age(struct table *table, uint64_t at_ns, uint64_t now_ns);
-/* Time left until a deadline (CLOCK_MONOTONIC ns); an empty cell for 0 (none). */
+/* Time left until a deadline (both CLOCK_MONOTONIC ns); 0 once it has passed. */
+uint64_t view_left(uint64_t until, uint64_t now_ns);
+/* The same as a cell; an empty one for `until` 0 (none). */
 void view_push_left(struct table *table, uint64_t until, uint64_t now_ns);
 /* Names in maps are cut to their field and may lack the NUL: at most `size`
  * bytes; an empty cell for "". */
