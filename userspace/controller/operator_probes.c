@@ -113,18 +113,19 @@ static struct probe_port *port_record(const struct operator_probes *probes, uint
 	return &probes->maps->probes[port - probes->maps->contract.probe_port_low];
 }
 
-/* The gateway's address that packets of endpoint `id` are from, or answers come to; zero: none of
- * that family. */
-static struct ip_addr source_of(const struct maps *maps, uint32_t id, bool is_ipv4,
-				uint32_t generation)
+/* The gateway's address of the family of `peer`, for probes of that endpoint: packets are from it,
+ * or answers come to it.  Zero: there is none. */
+static struct ip_addr source_for(const struct maps *maps, const struct probe_target *target,
+				 const struct ip_addr *peer)
 {
 	const struct contract *contract = &maps->contract;
-	const struct path *path = &maps->paths[id];
+	const struct path *path = &maps->paths[target->id];
+	bool is_ipv4 = address_is_ipv4(peer);
 	struct ip_addr source = is_ipv4 ? contract->snat4 : contract->snat6;
 
 	if (address_is_zero(&source))
 		source = is_ipv4 ? contract->encap4 : contract->encap6;
-	if (address_is_zero(&source) && path->generation == generation &&
+	if (address_is_zero(&source) && path->generation == target->generation &&
 	    address_is_ipv4(&path->src) == is_ipv4)
 		source = path->src;
 	return source;
@@ -141,8 +142,7 @@ static void path_begin(void *ctx, const struct probe_target *target, uint16_t po
 	record->src = target->source;
 	record->addr = target->addr;
 	record->vip = vip->key.addr;
-	record->vip_src = source_of(probes->maps, target->id, address_is_ipv4(&vip->key.addr),
-				    target->generation);
+	record->vip_src = source_for(probes->maps, target, &vip->key.addr);
 	record->port = htons(target->port);
 	record->vip_port = vip->key.port;
 	record->endpoint = target->id;
@@ -180,12 +180,10 @@ static bool path_fill(struct operator_probes *probes, const struct endpoint *end
 		      const struct pool_vip *vip, struct probe_target *target)
 {
 	const struct contract *contract = &probes->maps->contract;
-	struct ip_addr answers_to = source_of(
-		probes->maps, target->id, address_is_ipv4(&vip->key.addr), endpoint->generation);
+	struct ip_addr answers_to = source_for(probes->maps, target, &vip->key.addr);
 	const char *trouble = NULL;
 
-	target->source = source_of(probes->maps, target->id, address_is_ipv4(&endpoint->addr),
-				   endpoint->generation);
+	target->source = source_for(probes->maps, target, &target->addr);
 	target->mark = contract->probe_mark | target->id;
 	if (!contract->probe_mark)
 		trouble = "the maps were loaded without a mark for probes";
