@@ -48,22 +48,28 @@ static __always_inline __u32 mark_take(struct __sk_buff *skb)
 	return is_ours ? mark->verdict : VERDICT_TO_TC;
 }
 
+/* What the Ethernet header, where there is one, says of the packet behind it. */
+static __always_inline int ethernet_follow(struct __sk_buff *skb, const struct packet *p)
+{
+	__be16 protocol = p->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
+
+	if (p->l3_offset == ETH_HLEN && bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto),
+							    &protocol, sizeof(protocol), 0))
+		return VERDICT_MALFORMED;
+	return STAGE_NEXT;
+}
+
 /* The answer to a probe of ours, for the stack. */
 static __always_inline int local_out(struct __sk_buff *skb, struct packet *p,
 				     const struct contract *c)
 {
-	__be16 protocol;
-	bool was_ipv6;
+	bool changes_family = probe_changes_family(p);
 	int stage;
 
 	event_report(skb, p, VERDICT_PROBE_RETURNED);
-	was_ipv6 = p->is_ipv6;
 	stage = probe_skb(skb, p);
-	protocol = p->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP);
-	if (p->is_ipv6 != was_ipv6 && p->l3_offset == ETH_HLEN &&
-	    bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &protocol, sizeof(protocol),
-				0))
-		stage = VERDICT_MALFORMED;
+	if (stage == STAGE_NEXT && changes_family)
+		stage = ethernet_follow(skb, p);
 	verdict_count(p, stage == STAGE_NEXT ? VERDICT_PROBE_RETURNED : stage);
 	if (stage != STAGE_NEXT)
 		return TC_ACT_SHOT;
