@@ -28,7 +28,6 @@
 
 #define PROGRAM_NAME "xdp_shared"
 #define SECTION "xdp.shared"
-#define PROGRAMS_MAX 10 /* of one dispatcher */
 #define PROGRAM_MAPS_MAX 64
 #define FOLDER_ROOT "/sys/fs/bpf/xdp" /* libxdp's */
 #define FOLDER_MAX 320
@@ -196,10 +195,10 @@ int dispatcher_join(uint32_t ifindex, struct bpf_object *object, uint32_t priori
 int dispatcher_leave(uint32_t ifindex, uint32_t owner, uint32_t keep_id)
 {
 	_cleanup_(multiprog_closep) struct xdp_multiprog *multiprog = multiprog_get(ifindex);
-	struct xdp_program *leaving[PROGRAMS_MAX], *program = NULL;
+	struct xdp_program *leaving[SHARE_PROGRAMS_MAX], *program = NULL;
 	size_t count = 0;
 
-	while (multiprog && count < PROGRAMS_MAX &&
+	while (multiprog && count < SHARE_PROGRAMS_MAX &&
 	       (program = xdp_multiprog__next_prog(program, multiprog))) {
 		if (xdp_program__id(program) != keep_id &&
 		    program_uses(xdp_program__fd(program), owner))
@@ -214,7 +213,7 @@ int dispatcher_leave(uint32_t ifindex, uint32_t owner, uint32_t keep_id)
 /* Does one of the folder's pins hold a program of `owner`? */
 static bool folder_is_of(const char *folder, uint32_t owner)
 {
-	for (int i = 0; i < PROGRAMS_MAX; i++) {
+	for (int i = 0; i < SHARE_PROGRAMS_MAX; i++) {
 		char path[FOLDER_MAX + 32];
 		_cleanup_close_ int fd = -1;
 
@@ -228,7 +227,7 @@ static bool folder_is_of(const char *folder, uint32_t owner)
 
 static void folder_remove(const char *folder)
 {
-	for (int i = 0; i < PROGRAMS_MAX; i++) {
+	for (int i = 0; i < SHARE_PROGRAMS_MAX; i++) {
 		char path[FOLDER_MAX + 32];
 
 		snprintf(path, sizeof(path), "%s/prog%d-link", folder, i);

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROGRAMS_MAX 10
-
 bool share_needs_extensions(const struct share_device *device, enum share_wish wish)
 {
 	if (wish == SHARE_WISH_GENERIC)
@@ -93,7 +91,7 @@ int share_decide(const struct share_device *device, enum share_wish wish, int ex
 		return refuse_occupied(device, sentence);
 	if (extension_err)
 		return refuse_extensions(device, extension_err, sentence);
-	if (device->program_count >= PROGRAMS_MAX)
+	if (device->program_count >= SHARE_PROGRAMS_MAX)
 		return refuse_full(device, sentence);
 	*ret_plan = SHARE_PLAN_JOIN;
 	return 0;

@@ -12,6 +12,7 @@
 #define SHARE_PRIORITY 60
 
 #define SHARE_SENTENCE_MAX 384
+#define SHARE_PROGRAMS_MAX 10 /* of one dispatcher: libxdp's MAX_DISPATCHER_ACTIONS */
 
 enum share_seat {
 	SHARE_SEAT_FREE,
