@@ -135,6 +135,27 @@ void rig_start(struct rig *rig)
 	assert_int_equal(worker_new(&config, &rig->worker), 0);
 }
 
+struct rig *rig_ready(const char *rules)
+{
+	struct rig *rig = rig_new();
+
+	rig_routes(rig, rules);
+	rig_start(rig);
+	return rig;
+}
+
+void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is not in: %s", part, text);
+}
+
+void assert_has_not(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' is in: %s", part, text);
+}
+
 void rig_free(struct rig *rig)
 {
 	char path[128];

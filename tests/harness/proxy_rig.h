@@ -14,11 +14,16 @@
 #include <stdint.h>
 
 #include "maps/access/maps.h"
+#include "userspace/base/cleanup.h"
 #include "userspace/proxy/options.h"
 #include "userspace/proxy/worker.h"
 
 #define RIG_ENDPOINTS 4
 #define RIG_WAIT_MS 5000
+/* A rule for rig_routes(): everything goes to endpoint 0. */
+#define RIG_TO_ONE                                                                                 \
+	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
+	"'backends':[{'pool':1,'weight':1,'name':'ai/one'}]}"
 
 struct rig {
 	struct maps maps;
@@ -44,6 +49,14 @@ static inline void rig_freep(struct rig **rig)
 {
 	rig_free(*rig);
 }
+
+/* New, with these routes, and started; freed at the end of the block. */
+struct rig *rig_ready(const char *rules);
+#define RIG_READY(name, rules) _cleanup_(rig_freep) struct rig *name = rig_ready(rules)
+
+/* Case counts in both. */
+void assert_has(const char *text, const char *part);
+void assert_has_not(const char *text, const char *part);
 
 /* Turns the worker's loop for so long. */
 void rig_turn(struct rig *rig, int ms);

@@ -16,36 +16,9 @@
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/limits.h"
 
-#define TO_ONE                                                                                     \
-	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
-	"'backends':[{'pool':1,'weight':1,'name':'ai/one'}]}"
-
-static struct rig *rig_ready(const char *rules)
-{
-	struct rig *rig = rig_new();
-
-	rig_routes(rig, rules);
-	rig_start(rig);
-	return rig;
-}
-
-#define RIG_READY(name, rules) _cleanup_(rig_freep) struct rig *name = rig_ready(rules)
-
 #define GET "GET /x HTTP/1.1\r\nHost: a\r\n"
 #define POST "POST /x HTTP/1.1\r\nHost: a\r\n"
 #define OK "HTTP/1.1 200 OK\r\n"
-
-static void assert_has(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("'%s' is not in: %s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part)
-{
-	if (strstr(text, part))
-		fail_msg("'%s' is in: %s", part, text);
-}
 
 static void assert_nothing_left(struct rig *rig)
 {
@@ -93,7 +66,7 @@ static const char *const smugglers[] = {
 
 static void ambiguous_requests_reach_no_server(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	size_t i;
 
 	(void)state;
@@ -118,7 +91,7 @@ static void ambiguous_requests_reach_no_server(void **state)
 
 static void a_chunked_body_of_single_bytes_goes_up_with_a_length(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	const char *got, *p;
 	static const char request[] = POST "Transfer-Encoding: chunked\r\nTE: trailers\r\n"
@@ -141,7 +114,7 @@ static void a_chunked_body_of_single_bytes_goes_up_with_a_length(void **state)
 
 static void expect_continue_of_an_empty_body_is_not_waited_for(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 
 	(void)state;
@@ -175,7 +148,7 @@ static void a_rewrite_does_not_open_a_blocked_path(void **state)
 
 static void a_trace_passes_unchanged_and_is_in_the_log(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	const char *got;
 
@@ -208,7 +181,7 @@ static struct rig *rig_behind_balancer(void)
 	struct rig *rig = rig_new();
 
 	rig->options.proxy_protocol = true;
-	rig_routes(rig, TO_ONE);
+	rig_routes(rig, RIG_TO_ONE);
 	rig_start(rig);
 	return rig;
 }
@@ -290,7 +263,7 @@ static void a_connection_without_proxy_header_is_closed_and_counted(void **state
 
 static void a_proxy_header_is_not_believed_unless_asked_for(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig);
 
 	(void)state;
@@ -323,7 +296,7 @@ static void answers_that_can_be_read_in_two_ways_are_not_passed_on(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(answers); i++) {
-		RIG_READY(rig, TO_ONE);
+		RIG_READY(rig, RIG_TO_ONE);
 		int client = rig_client(rig), server;
 		const char *got;
 
@@ -342,7 +315,7 @@ static void answers_that_can_be_read_in_two_ways_are_not_passed_on(void **state)
 
 static void a_second_answer_is_not_given_to_the_next_request(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	const char *got;
 
@@ -364,7 +337,7 @@ static void a_second_answer_is_not_given_to_the_next_request(void **state)
 
 static void bytes_on_an_idle_connection_are_not_an_answer(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	const char *got;
 
@@ -389,7 +362,7 @@ static void bytes_on_an_idle_connection_are_not_an_answer(void **state)
 /* An answer that comes before the request has been taken ends that connection. */
 static void an_early_answer_is_passed_on_and_its_connection_not_kept(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	static char body[4 << 20];
 	char head[128];
@@ -418,7 +391,7 @@ static void an_early_answer_is_passed_on_and_its_connection_not_kept(void **stat
 
 static void interim_answers_are_passed_on_but_not_100(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	const char *got;
 
@@ -442,7 +415,7 @@ static void interim_answers_are_passed_on_but_not_100(void **state)
 
 static void an_old_client_sees_no_interim_answer(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 
 	(void)state;
@@ -487,7 +460,7 @@ static void an_interim_answer_commits_to_nothing(void **state)
 static void trailers_of_a_chunked_answer_are_relayed(void **state)
 {
 	static const char chunks[] = "3\r\nabc\r\n0\r\nX-Checksum: 1\r\nGrpc-Status: 0\r\n\r\n";
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server = -1;
 	const char *got;
 
@@ -519,7 +492,7 @@ static void bodiless_answers_leave_the_connections_in_step(void **state)
 		OK "Content-Length: 0\r\n\r\n",
 		OK "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	};
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	size_t i;
 
@@ -542,7 +515,7 @@ static void bodiless_answers_leave_the_connections_in_step(void **state)
 
 static void a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	const char *got, *event;
 
@@ -565,7 +538,7 @@ static void a_stream_that_breaks_between_chunks_says_so_in_a_whole_chunk(void **
 
 static void an_anthropic_stream_that_breaks_says_so_in_their_shape(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 
 	(void)state;
@@ -586,7 +559,7 @@ static void an_anthropic_stream_that_breaks_says_so_in_their_shape(void **state)
 
 static void a_head_that_fills_the_buffer_may_be_followed_by_its_body_later(void **state)
 {
-	RIG_READY(rig, TO_ONE);
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server;
 	static char head[BUFFER_BYTES + 1];
 	int n = snprintf(head, sizeof(head), OK "Content-Length: 1\r\nX: ");

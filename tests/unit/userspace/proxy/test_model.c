@@ -31,17 +31,6 @@
 #define MODEL(value) "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n" value "\r\n"
 #define AUDIO "/v1/audio/transcriptions"
 
-static struct rig *rig_ready(const char *rules)
-{
-	struct rig *rig = rig_new();
-
-	rig_routes(rig, rules);
-	rig_start(rig);
-	return rig;
-}
-
-#define RIG_READY(name, rules) _cleanup_(rig_freep) struct rig *name = rig_ready(rules)
-
 /* The body comes byte by byte. */
 static void ask(struct rig *rig, int client, const char *path, const char *headers,
 		const char *body, size_t length)

@@ -19,10 +19,6 @@
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/upstream.h"
 
-#define TO_ONE                                                                                     \
-	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
-	"'backends':[{'pool':1,'weight':1,'name':'ai/one'}]}"
-
 #define ASK                                                                                        \
 	"GET /v1/realtime HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"              \
 	"Upgrade: websocket\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n"
@@ -31,25 +27,19 @@
 	"Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\nContent-Length: 0\r\n\r\n"
 #define OK "HTTP/1.1 200 OK\r\n"
 
-static struct rig *rig_ready(void)
+static struct rig *upgrade_rig(void)
 {
 	struct rig *rig = rig_new();
 
 	rig->options.upgrade_idle_s = 1;
-	rig_routes(rig, TO_ONE);
+	rig_routes(rig, RIG_TO_ONE);
 	rig_start(rig);
 	return rig;
 }
 
-#define RIG_READY(name) _cleanup_(rig_freep) struct rig *name = rig_ready()
+#define UPGRADE_RIG(name) _cleanup_(rig_freep) struct rig *name = upgrade_rig()
 
-static void assert_has(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("'%s' is not in: %s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part)
+static void assert_has_in_no_case(const char *text, const char *part)
 {
 	if (strcasestr(text, part))
 		fail_msg("'%s' is in: %s", part, text);
@@ -85,12 +75,12 @@ static void assert_ended(struct rig *rig, const char *error)
 	if (error)
 		assert_has(line, error);
 	else
-		assert_has_not(line, "\"error\"");
+		assert_has_in_no_case(line, "\"error\"");
 }
 
 static void a_101_makes_two_ways_of_bytes(void **state)
 {
-	RIG_READY(rig);
+	UPGRADE_RIG(rig);
 	int client = rig_client(rig), server;
 	const char *got;
 
@@ -105,7 +95,7 @@ static void a_101_makes_two_ways_of_bytes(void **state)
 	assert_has(got, "HTTP/1.1 101 Switching Protocols\r\n");
 	assert_has(got, "Connection: Upgrade\r\nUpgrade: WebSocket\r\n");
 	assert_has(got, "Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk=\r\n");
-	assert_has_not(got, "content-length");
+	assert_has_in_no_case(got, "content-length");
 	rig_puts(rig, client, "\x01\r\n\r\nGET / up");
 	rig_expect(rig, server, "\x01\r\n\r\nGET / up");
 	rig_puts(rig, server, "HTTP/1.1 400 down\r\n\r\n");
@@ -119,13 +109,13 @@ static void a_101_makes_two_ways_of_bytes(void **state)
 
 static void no_byte_of_the_client_goes_up_before_the_101(void **state)
 {
-	RIG_READY(rig);
+	UPGRADE_RIG(rig);
 	int client = rig_client(rig), server;
 
 	(void)state;
 	rig_puts(rig, client, ASK "early");
 	server = rig_accept(rig, 0, RIG_WAIT_MS);
-	assert_has_not(rig_expect(rig, server, "\r\n\r\n"), "early");
+	assert_has_in_no_case(rig_expect(rig, server, "\r\n\r\n"), "early");
 	rig_puts(rig, client, " and more");
 	assert_true(rig_is_silent(rig, server, 50));
 	rig_puts(rig, server, SWITCHED);
@@ -138,16 +128,16 @@ static void no_byte_of_the_client_goes_up_before_the_101(void **state)
 
 static void another_answer_is_relayed_and_what_follows_is_a_request(void **state)
 {
-	RIG_READY(rig);
+	UPGRADE_RIG(rig);
 	int client = rig_client(rig), server;
 
 	(void)state;
 	rig_puts(rig, client, ASK "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
 	server = rig_accept(rig, 0, RIG_WAIT_MS);
-	assert_has_not(rig_expect(rig, server, "\r\n\r\n"), "/next");
+	assert_has_in_no_case(rig_expect(rig, server, "\r\n\r\n"), "/next");
 	rig_puts(rig, server, OK "Content-Length: 2\r\n\r\nno");
 	rig_expect(rig, client, "\r\n\r\nno");
-	assert_has_not(rig_expect(rig, server, "GET /next"), "Upgrade");
+	assert_has_in_no_case(rig_expect(rig, server, "GET /next"), "Upgrade");
 	rig_puts(rig, server, OK "Content-Length: 1\r\n\r\n2");
 	rig_expect(rig, client, "\r\n\r\n2");
 	assert_int_equal(rig->worker->row->upgraded, 0);
@@ -177,12 +167,12 @@ static void http_in_another_dress_is_never_asked_for(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
-		RIG_READY(rig);
+		UPGRADE_RIG(rig);
 		int client = rig_client(rig), server;
 
 		rig_puts(rig, client, asked[i]);
 		server = rig_accept(rig, 0, RIG_WAIT_MS);
-		assert_has_not(rig_expect(rig, server, "\r\n\r\n"), "upgrade");
+		assert_has_in_no_case(rig_expect(rig, server, "\r\n\r\n"), "upgrade");
 		rig_puts(rig, server, SWITCHED "evil");
 		assert_has(rig_expect(rig, client, "}}\n"), "HTTP/1.1 502 ");
 		close(client);
@@ -201,7 +191,7 @@ static void a_101_that_nobody_asked_for_is_a_bad_answer(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
-		RIG_READY(rig);
+		UPGRADE_RIG(rig);
 		int client = rig_client(rig), server;
 		const char *got;
 
@@ -211,7 +201,7 @@ static void a_101_that_nobody_asked_for_is_a_bad_answer(void **state)
 		rig_puts(rig, server, answers[i]);
 		got = rig_expect(rig, client, "}}\n");
 		assert_has(got, "HTTP/1.1 502 ");
-		assert_has_not(got, "evil");
+		assert_has_in_no_case(got, "evil");
 		close(client);
 		close(server);
 	}
@@ -219,7 +209,7 @@ static void a_101_that_nobody_asked_for_is_a_bad_answer(void **state)
 
 static void an_interim_answer_may_come_before_the_101(void **state)
 {
-	RIG_READY(rig);
+	UPGRADE_RIG(rig);
 	int client = rig_client(rig), server;
 
 	(void)state;
@@ -239,7 +229,7 @@ static void each_way_ends_by_itself(void **state)
 
 	(void)state;
 	for (int first = 0; first < 2; first++) {
-		RIG_READY(rig);
+		UPGRADE_RIG(rig);
 		int ends[2];
 
 		upgraded(rig, &ends[0], &ends[1]);
@@ -270,7 +260,7 @@ static void a_break_is_passed_on_as_a_break(void **state)
 {
 	(void)state;
 	for (int broken = 0; broken < 2; broken++) {
-		RIG_READY(rig);
+		UPGRADE_RIG(rig);
 		bool was_reset = false;
 		int ends[2];
 
@@ -285,7 +275,7 @@ static void a_break_is_passed_on_as_a_break(void **state)
 
 static void silence_ends_it_but_traffic_of_one_way_does_not(void **state)
 {
-	RIG_READY(rig);
+	UPGRADE_RIG(rig);
 	int client, server;
 	uint64_t began;
 
@@ -355,7 +345,7 @@ static void a_side_that_does_not_read_holds_the_other_back(void **state)
 {
 	(void)state;
 	for (int from = 0; from < 2; from++) {
-		RIG_READY(rig);
+		UPGRADE_RIG(rig);
 		int ends[2];
 		size_t sent, used;
 
@@ -384,7 +374,7 @@ static void a_drained_worker_ends_what_does_not_end_in_time(void **state)
 
 	(void)state;
 	rig->options.drain_timeout_s = 0;
-	rig_routes(rig, TO_ONE);
+	rig_routes(rig, RIG_TO_ONE);
 	rig_start(rig);
 	upgraded(rig, &client, &server);
 	worker_drain(rig->worker, true);

@@ -21,29 +21,6 @@
 static const char answer_ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 				"Content-Length: 13\r\n\r\n{\"ok\": true}\n";
 
-static struct rig *rig_ready(const char *rules)
-{
-	struct rig *rig = rig_new();
-
-	rig_routes(rig, rules);
-	rig_start(rig);
-	return rig;
-}
-
-#define RIG_READY(name, rules) _cleanup_(rig_freep) struct rig *name = rig_ready(rules)
-
-static void assert_has(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("'%s' is not in: %s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part)
-{
-	if (strstr(text, part))
-		fail_msg("'%s' is in: %s", part, text);
-}
-
 static void assert_nothing_in_flight(struct rig *rig)
 {
 	struct inflight sum = rig_inflight(rig);
