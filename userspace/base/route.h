@@ -9,6 +9,7 @@
 #define SLUICE_BASE_ROUTE_H
 
 #include <regex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,16 @@ struct snapshot_backend {
 	const char *name; /* "namespace/name" as the route says it */
 };
 
+/* The CORS filter: which pages from elsewhere may use the answers.  A list that is
+ * "*" alone means all. */
+struct snapshot_cors {
+	size_t origin_count, method_count, header_count, expose_count;
+	const char **origins; /* lower case, without a scheme's usual port; a star leads the host */
+	const char **methods, **headers, **expose;
+	bool credentials; /* cookies and the like may go with the requests */
+	uint32_t max_age_s; /* how long a browser may keep the answer to a preflight */
+};
+
 /* What the rule says of attempts after the first; what it leaves out is the proxy's. */
 struct snapshot_retry {
 	size_t code_count;
@@ -88,6 +99,7 @@ struct snapshot_rule {
 	uint32_t request_timeout_ms; /* 0: the proxy's default; ROUTE_TIMEOUT_OFF: none */
 	uint32_t backend_timeout_ms; /* the same, for one attempt */
 	struct snapshot_retry *retry; /* NULL: the proxy's own rules */
+	struct snapshot_cors *cors; /* NULL: none */
 };
 
 struct snapshot_route {

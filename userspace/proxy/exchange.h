@@ -108,6 +108,7 @@ struct exchange {
 	/* where it goes */
 	struct snapshot_ref *snapshot; /* held while routed; NULL before */
 	struct route_choice choice;
+	const struct snapshot_cors *cors; /* the rule's, NULL: none */
 	const char *base_model;
 	const struct snapshot_pool *pool;
 	uint64_t backends_tried; /* bit by index in the rule */

@@ -119,13 +119,15 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters};
+	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters, .cors = x->cors};
 	struct parcel parcel = {0};
 	struct text text;
 
 	x->framing = framing_choose(x, s->old_client);
 	if (x->framing == ANSWER_UNTIL_CLOSE || w->draining)
 		s->keep_alive = false;
+	if (x->cors)
+		rewrite.request = session_head(s);
 	rewrite.framing = x->framing;
 	rewrite.close = !s->keep_alive;
 	rewrite.say_keep_alive = s->old_client;

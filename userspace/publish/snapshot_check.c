@@ -208,6 +208,33 @@ static bool retry_check(struct check *check, const struct snapshot_retry *retry)
 	return true;
 }
 
+static bool tokens_check(struct check *check, const char **names, size_t count, const char *list)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!is_token(names[i]))
+			return rule_fault(check, "not a name of a header or method", "cors.%s[%zu]",
+					  list, i);
+	}
+	return true;
+}
+
+static bool cors_check(struct check *check, const struct snapshot_cors *cors)
+{
+	if (!cors)
+		return true;
+	for (size_t i = 0; i < cors->origin_count; i++) {
+		const char *origin = cors->origins[i];
+
+		if (!is_visible(origin) || !is_lower(origin) ||
+		    (strcmp(origin, "*") != 0 && !strstr(origin, "://")))
+			return rule_fault(check, "not an origin in lower case", "cors.origins[%zu]",
+					  i);
+	}
+	return tokens_check(check, cors->methods, cors->method_count, "methods") &&
+	       tokens_check(check, cors->headers, cors->header_count, "headers") &&
+	       tokens_check(check, cors->expose, cors->expose_count, "expose");
+}
+
 static bool rule_check(struct check *check, struct snapshot_rule *rule)
 {
 	if (rule->match_count == 0)
@@ -224,7 +251,8 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 			return rule_fault(check, "there is no such pool", "backends[%zu].pool", i);
 		rule->weight_sum += rule->backends[i].weight;
 	}
-	return retry_check(check, rule->retry) && filters_check(check, &rule->filters);
+	return retry_check(check, rule->retry) && cors_check(check, rule->cors) &&
+	       filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)

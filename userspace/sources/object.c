@@ -183,8 +183,11 @@ static int labels_decode(struct decoder *decoder, const struct field *field,
 static int item_decode(struct decoder *decoder, const struct field *field, const struct node *node,
 		       char *items, size_t index)
 {
-	const struct field plain = {
-		.path = "", .check = field->check, .min = INT32_MIN, .max = INT32_MAX};
+	const struct field plain = {.path = "",
+				    .words = field->words,
+				    .check = field->check,
+				    .min = INT32_MIN,
+				    .max = INT32_MAX};
 
 	if (field->type == FIELD_STRINGS)
 		return string_decode(decoder, &plain, node, &((const char **)items)[index]);

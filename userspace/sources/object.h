@@ -117,6 +117,13 @@ struct http_path_edit {
 	const char *full, *prefix;
 };
 
+struct http_cors {
+	size_t origin_count, method_count, header_count, expose_count;
+	const char **origins, **methods, **headers, **expose;
+	bool credentials;
+	int64_t max_age_s;
+};
+
 struct http_filter {
 	const char *type;
 	uint32_t line;
@@ -127,6 +134,8 @@ struct http_filter {
 	int64_t redirect_status;
 	const char *rewrite_host;
 	struct http_path_edit rewrite_path;
+	bool has_cors;
+	struct http_cors cors;
 };
 
 struct http_pair_match {

@@ -99,6 +99,17 @@ TABLE(path_edit_table, http_path_edit,
       {STRING("replaceFullPath", http_path_edit, full), .check = text_check_path},
       {STRING("replacePrefixMatch", http_path_edit, prefix)});
 
+static const char *const cors_method_words[] = {
+	"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*", NULL};
+
+TABLE(cors_table, http_cors,
+      {STRINGS("allowOrigins", http_cors, origins, origin_count, 64), .check = text_check_origin},
+      {STRINGS("allowMethods", http_cors, methods, method_count, 9), .words = cors_method_words},
+      {STRINGS("allowHeaders", http_cors, headers, header_count, 64), .check = text_check_header},
+      {STRINGS("exposeHeaders", http_cors, expose, expose_count, 64), .check = text_check_header},
+      {BOOL("allowCredentials", http_cors, credentials, false)},
+      {INT("maxAge", http_cors, max_age_s, 1, INT32_MAX, 5)});
+
 static const char *const scheme_words[] = {"http", "https", NULL};
 
 TABLE_WITH_LINE(
@@ -111,7 +122,8 @@ TABLE_WITH_LINE(
 	{PORT("requestRedirect.port", http_filter, redirect_port)},
 	{INT("requestRedirect.statusCode", http_filter, redirect_status, 301, 308, 302)},
 	{STRING("urlRewrite.hostname", http_filter, rewrite_host), .check = text_check_host},
-	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)});
+	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)},
+	{PRESENT("cors", http_filter, has_cors)}, {STRUCT("cors", http_filter, cors, cors_table)});
 
 static const char *const pair_words[] = {"Exact", "RegularExpression", NULL};
 

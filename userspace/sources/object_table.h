@@ -76,6 +76,7 @@ const char *text_check_value(const char *text); /* no control characters */
 const char *text_check_path(const char *text); /* begins with / */
 const char *text_check_host(const char *text); /* no "*." */
 const char *text_check_not_empty(const char *text);
+const char *text_check_origin(const char *text); /* of CORS: "*" may be its host, or lead it */
 /* "1h30m", "500ms"; -EINVAL */
 int duration_parse(const char *text, int64_t *ret_ms);
 /* RFC 3339 to seconds since 1970; -EINVAL */

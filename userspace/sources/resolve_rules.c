@@ -4,7 +4,7 @@
  * The Gateway API's line is kept where something cannot be done: a match that
  * cannot be made drops the rule; a filter that must not be skipped, or a backend
  * that cannot be found or may not be used, answers 500 for its share.  Filters
- * that only copy or decorate (RequestMirror, CORS) are left out and said so.
+ * that only copy (RequestMirror) are left out and said so.
  */
 #include "userspace/sources/resolve_rules.h"
 
@@ -187,7 +187,7 @@ static int edits_copy(const struct rule *rule, const struct header_edit *from, s
 	return err;
 }
 
-static int removes_copy(const struct rule *rule, const char **from, size_t count,
+static int strings_copy(const struct rule *rule, const char **from, size_t count,
 			const char ***ret_names, size_t *ret_count)
 {
 	const char **names = arena_alloc(rule_arena(rule), count, sizeof(*names));
@@ -211,7 +211,7 @@ static int request_headers_take(struct rule *rule, const struct http_filter *fil
 		err = edits_copy(rule, from->add, from->add_count, &to->request_add,
 				 &to->request_add_count);
 	if (!err)
-		err = removes_copy(rule, from->remove, from->remove_count, &to->request_remove,
+		err = strings_copy(rule, from->remove, from->remove_count, &to->request_remove,
 				   &to->request_remove_count);
 	return err;
 }
@@ -227,7 +227,7 @@ static int response_headers_take(struct rule *rule, const struct http_filter *fi
 		err = edits_copy(rule, from->add, from->add_count, &to->response_add,
 				 &to->response_add_count);
 	if (!err)
-		err = removes_copy(rule, from->remove, from->remove_count, &to->response_remove,
+		err = strings_copy(rule, from->remove, from->remove_count, &to->response_remove,
 				   &to->response_remove_count);
 	return err;
 }
@@ -270,6 +270,54 @@ static int redirect_take(struct rule *rule, const struct http_filter *filter)
 	return err ? err : string_copy(rule, filter->redirect_host, &to->redirect_host);
 }
 
+/* Lower case, without the port that the scheme has anyway: so browsers say it. */
+static int origin_copy(const struct rule *rule, const char *from, const char **ret_origin)
+{
+	char *origin = arena_string(rule_arena(rule), from);
+	char *port = origin ? strrchr(origin, ':') : NULL;
+
+	if (!origin)
+		return -ENOMEM;
+	for (char *p = origin; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (port && (strcmp(port, strncmp(origin, "https", 5) == 0 ? ":443" : ":80") == 0))
+		*port = '\0';
+	*ret_origin = origin;
+	return 0;
+}
+
+static int cors_take(struct rule *rule, const struct http_filter *filter)
+{
+	const struct http_cors *from = &filter->cors;
+	struct snapshot_cors *to = arena_alloc(rule_arena(rule), 1, sizeof(*to));
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	to->credentials = from->credentials;
+	to->max_age_s = (uint32_t)from->max_age_s;
+	err = strings_copy(rule, from->methods, from->method_count, &to->methods,
+			   &to->method_count);
+	if (!err)
+		err = strings_copy(rule, from->headers, from->header_count, &to->headers,
+				   &to->header_count);
+	if (!err)
+		err = strings_copy(rule, from->expose, from->expose_count, &to->expose,
+				   &to->expose_count);
+	if (!err)
+		err = strings_copy(rule, from->origins, from->origin_count, &to->origins,
+				   &to->origin_count);
+	for (size_t i = 0; i < from->origin_count && !err; i++)
+		err = origin_copy(rule, from->origins[i], &to->origins[i]);
+	if (!from->origin_count)
+		rule_say(rule, LOG_LEVEL_WARNING, filter->line,
+			 FIELD("filters[%zu].cors.allowOrigins",
+			       (size_t)(filter - rule->spec->filters)),
+			 "none given; no page of another origin may use these answers, name some");
+	rule->out->cors = to;
+	return err;
+}
+
 static int filter_skip(struct rule *rule, const struct http_filter *filter)
 {
 	rule_say(rule, LOG_LEVEL_INFO, filter->line,
@@ -301,7 +349,7 @@ static int filter_take(struct rule *rule, const struct http_filter *filter)
 		{"URLRewrite", rewrite_take},
 		{"RequestRedirect", redirect_take},
 		{"RequestMirror", filter_skip},
-		{"CORS", filter_skip},
+		{"CORS", cors_take},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

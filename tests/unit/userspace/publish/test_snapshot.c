@@ -57,7 +57,9 @@ static const char full[] =
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
 	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
 	"\"backend_timeout_ms\":500,\"retry\":{\"codes\":[500,503],\"attempts\":7,"
-	"\"backoff_ms\":100}}]}],"
+	"\"backoff_ms\":100},\"cors\":{\"origins\":[\"https://*.a.test\"],"
+	"\"methods\":[\"PUT\"],\"headers\":[\"*\"],\"expose\":[\"X-Id\"],"
+	"\"credentials\":true,\"max_age_s\":60}}]}],"
 	"\"objectives\":[{\"name\":\"batch\",\"namespace_\":\"ai\",\"pool\":\"ai/gemma\","
 	"\"priority\":-10}],"
 	"\"base_models\":[{\"model\":\"food-review-1\",\"base\":\"llama-3-8b\"}],\"version\":1}";
@@ -111,6 +113,9 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_int_equal(rule->retry->codes[1], 503);
 	assert_int_equal(rule->retry->attempts, 7);
 	assert_int_equal(rule->retry->backoff_ms, 100);
+	assert_string_equal(rule->cors->origins[0], "https://*.a.test");
+	assert_true(rule->cors->credentials);
+	assert_int_equal(rule->cors->max_age_s, 60);
 	assert_int_equal(rule->filters.rewrite_type, REWRITE_PREFIX);
 	assert_int_equal(snapshot->objectives[0].priority, -10);
 	assert_int_equal(snapshot->pools[1].endpoint_count, 0);
@@ -231,6 +236,16 @@ static const struct hostile {
 	{RULE(MATCHES ",\"retry\":{\"codes\":[500,399]}"),
 	 "rules[0].retry.codes[1]: not between 400 and 599"},
 	{RULE(MATCHES ",\"retry\":{\"attempts\":8}"), "rules[0].retry.attempts: 8 is above 7"},
+	{RULE(MATCHES ",\"cors\":{\"origins\":[\"https://A.test\"]}"),
+	 "rules[0].cors.origins[0]: not an origin in lower case"},
+	{RULE(MATCHES ",\"cors\":{\"origins\":[\"a.test\"]}"),
+	 "rules[0].cors.origins[0]: not an origin"},
+	{RULE(MATCHES ",\"cors\":{\"headers\":[\"X-A\",\"b\\r\\nc: d\"]}"),
+	 "rules[0].cors.headers[1]: not a name of a header"},
+	{RULE(MATCHES ",\"cors\":{\"methods\":[\"G T\"]}"), "rules[0].cors.methods[0]: not a name"},
+	{RULE(MATCHES ",\"cors\":{\"expose\":[\"\"]}"), "rules[0].cors.expose[0]: not a name"},
+	{RULE(MATCHES ",\"cors\":{\"credentials\":1}"),
+	 "rules[0].cors.credentials: neither true nor false"},
 	{RULE(MATCHES ",\"retry\":[]"), "rules[0].retry: not an object"},
 	{FILTERS("\"request_set\":[{\"name\":\"X-A\",\"value\":\"a\\r\\nX-B: b\"}]"),
 	 "filters.request_set[0].value: a header value must not contain control characters"},

@@ -745,6 +745,39 @@ static void retries_arrive_as_far_as_they_can_be_made(void **state)
 	world_deinit(&world);
 }
 
+static void a_cors_filter_arrives_as_browsers_say_origins(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_cors *cors;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{filters: [{type: CORS, cors: {allowOrigins: ['https://A.test:443', "
+			    "'http://a.test:80', 'http://a.test:443', 'https://*.b.test:8443'], "
+			    "allowMethods: [PUT, DELETE], allowHeaders: [X-A], exposeHeaders: "
+			    "['*'], allowCredentials: true, maxAge: 60}}]}, {filters: [{type: "
+			    "CORS, cors: {}}]}, {}"));
+	world_resolve(&world);
+	cors = world.desired->routes[0].rules[0].cors;
+	assert_int_equal(cors->origin_count, 4);
+	assert_string_equal(cors->origins[0], "https://a.test");
+	assert_string_equal(cors->origins[1], "http://a.test");
+	assert_string_equal(cors->origins[2], "http://a.test:443");
+	assert_string_equal(cors->origins[3], "https://*.b.test:8443");
+	assert_string_equal(cors->methods[1], "DELETE");
+	assert_string_equal(cors->headers[0], "X-A");
+	assert_string_equal(cors->expose[0], "*");
+	assert_true(cors->credentials);
+	assert_int_equal(cors->max_age_s, 60);
+	cors = world.desired->routes[0].rules[1].cors;
+	assert_int_equal(cors->max_age_s, 5);
+	assert_false(cors->credentials);
+	must_say(&world, "spec.rules[1].filters[0].cors.allowOrigins", "none given", "name some");
+	assert_null(world.desired->routes[0].rules[2].cors);
+	world_deinit(&world);
+}
+
 static void what_must_not_be_skipped_answers_500(void **state)
 {
 	struct world world = {0};
@@ -928,6 +961,7 @@ int main(void)
 		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
 		cmocka_unit_test(every_match_and_filter_arrives),
 		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
+		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
 		cmocka_unit_test(adapters_belong_to_their_base_model),
