@@ -17,6 +17,8 @@
 #define ROUTE_TIMEOUT_OFF UINT32_MAX
 #define ROUTES_MAX 16384
 #define ROUTE_LISTENERS_MAX 1024
+#define ROUTE_RETRIES_MAX 7 /* after the first attempt */
+#define ROUTE_RETRY_CODES_MAX 200 /* 400 to 599 */
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -67,6 +69,14 @@ struct snapshot_backend {
 	const char *name; /* "namespace/name" as the route says it */
 };
 
+/* What the rule says of attempts after the first; what it leaves out is the proxy's. */
+struct snapshot_retry {
+	size_t code_count;
+	uint32_t *codes; /* statuses that are tried again; none: the proxy's own list */
+	uint32_t attempts; /* after the first; 0: as many as the proxy makes */
+	uint32_t backoff_ms; /* at least so long between two attempts */
+};
+
 struct snapshot_rule {
 	const char *name; /* or NULL */
 	size_t match_count;
@@ -77,6 +87,7 @@ struct snapshot_rule {
 	uint32_t weight_sum; /* reading fills it in; not in the file */
 	uint32_t request_timeout_ms; /* 0: the proxy's default; ROUTE_TIMEOUT_OFF: none */
 	uint32_t backend_timeout_ms; /* the same, for one attempt */
+	struct snapshot_retry *retry; /* NULL: the proxy's own rules */
 };
 
 struct snapshot_route {

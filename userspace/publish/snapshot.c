@@ -107,6 +107,7 @@ enum field_type {
 	FIELD_ENUM, /* int by names; absent: 0 */
 	FIELD_ADDRESS, /* struct ip_addr */
 	FIELD_STRUCT, /* inline, by sub */
+	FIELD_POINTER, /* to one struct, by sub; absent: NULL */
 	FIELD_ARRAY, /* of structs, by sub */
 	FIELD_STRINGS, /* array of const char * */
 	FIELD_INDEXES, /* array of uint32_t */
@@ -201,6 +202,14 @@ static const struct field backend_fields[] = {
 };
 static const struct table backend_table = TABLE(snapshot_backend, backend_fields);
 
+static const struct field retry_fields[] = {
+	{LIST(snapshot_retry, codes, code_count, FIELD_INDEXES, ROUTE_RETRY_CODES_MAX)},
+	{PLAIN(snapshot_retry, attempts, FIELD_U32), .max = ROUTE_RETRIES_MAX},
+	{PLAIN(snapshot_retry, backoff_ms, FIELD_U32)},
+	{0},
+};
+static const struct table retry_table = TABLE(snapshot_retry, retry_fields);
+
 static const struct field rule_fields[] = {
 	{PLAIN(snapshot_rule, name, FIELD_STRING)},
 	{LIST(snapshot_rule, matches, match_count, FIELD_ARRAY, 128), .sub = &match_table,
@@ -209,6 +218,7 @@ static const struct field rule_fields[] = {
 	{LIST(snapshot_rule, backends, backend_count, FIELD_ARRAY, 64), .sub = &backend_table},
 	{PLAIN(snapshot_rule, request_timeout_ms, FIELD_U32)},
 	{PLAIN(snapshot_rule, backend_timeout_ms, FIELD_U32)},
+	{PLAIN(snapshot_rule, retry, FIELD_POINTER), .sub = &retry_table},
 	{0},
 };
 static const struct table rule_table = TABLE(snapshot_rule, rule_fields);
@@ -332,7 +342,8 @@ static bool field_is_absent(const struct field *field, const void *record)
 	const char *at = (const char *)record + field->offset;
 
 	switch (field->type) {
-	case FIELD_STRING: return !*(const char *const *)at;
+	case FIELD_STRING:
+	case FIELD_POINTER: return !*(const char *const *)at;
 	case FIELD_INDEX: return *(const uint32_t *)at == UINT32_MAX;
 	case FIELD_ENUM: return *(const int *)at == 0;
 	case FIELD_ARRAY:
@@ -358,6 +369,7 @@ static struct json_object *field_to_json(const struct field *field, const void *
 	case FIELD_ADDRESS:
 		return json_object_new_string(address_format((const struct ip_addr *)at, address));
 	case FIELD_STRUCT: return record_to_json(field->sub, at);
+	case FIELD_POINTER: return record_to_json(field->sub, *(const void *const *)at);
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return array_to_json(field, record);
@@ -608,6 +620,17 @@ static int struct_read(struct reader *reader, const struct field *field, struct 
 	return err;
 }
 
+static int pointer_read(struct reader *reader, const struct field *field, struct json_object *value,
+			void **ret_struct)
+{
+	void *at = snapshot_alloc(reader->snapshot, 1, field->sub->size);
+
+	if (!at)
+		return reader_refuse(reader, field->name, "out of memory");
+	*ret_struct = at;
+	return struct_read(reader, field, value, at);
+}
+
 static int field_read(struct reader *reader, const struct field *field, struct json_object *value,
 		      void *record)
 {
@@ -622,6 +645,7 @@ static int field_read(struct reader *reader, const struct field *field, struct j
 	case FIELD_ENUM: return enum_read(reader, field, value, (int *)at);
 	case FIELD_ADDRESS: return address_read(reader, field, value, (struct ip_addr *)at);
 	case FIELD_STRUCT: return struct_read(reader, field, value, at);
+	case FIELD_POINTER: return pointer_read(reader, field, value, (void **)at);
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return array_read(reader, field, value, record);

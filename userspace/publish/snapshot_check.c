@@ -199,6 +199,15 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 	       redirect_check(check, filters);
 }
 
+static bool retry_check(struct check *check, const struct snapshot_retry *retry)
+{
+	for (size_t i = 0; retry && i < retry->code_count; i++) {
+		if (retry->codes[i] < 400 || retry->codes[i] > 599)
+			return rule_fault(check, "not between 400 and 599", "retry.codes[%zu]", i);
+	}
+	return true;
+}
+
 static bool rule_check(struct check *check, struct snapshot_rule *rule)
 {
 	if (rule->match_count == 0)
@@ -215,7 +224,7 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 			return rule_fault(check, "there is no such pool", "backends[%zu].pool", i);
 		rule->weight_sum += rule->backends[i].weight;
 	}
-	return filters_check(check, &rule->filters);
+	return retry_check(check, rule->retry) && filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)

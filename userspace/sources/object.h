@@ -152,6 +152,13 @@ struct http_backend {
 	struct http_filter *filters;
 };
 
+struct http_retry {
+	size_t code_count;
+	int64_t *codes;
+	int64_t attempts; /* 0: none given */
+	int64_t backoff_ms; /* UNSET: none */
+};
+
 struct http_rule {
 	const char *name;
 	uint32_t line;
@@ -160,7 +167,8 @@ struct http_rule {
 	struct http_filter *filters;
 	struct http_backend *backends;
 	int64_t request_timeout_ms, backend_timeout_ms; /* UNSET: none; 0: off */
-	bool has_retry, has_persistence;
+	struct http_retry retry;
+	bool has_persistence;
 };
 
 struct http_route {

@@ -144,6 +144,23 @@ static bool filters_check(struct route_check *check, const struct http_rule *rul
 	return true;
 }
 
+static bool retry_check(struct route_check *check, const struct http_rule *rule)
+{
+	const struct http_retry *retry = &rule->retry;
+
+	for (size_t i = 0; i < retry->code_count; i++) {
+		if (retry->codes[i] < 400 || retry->codes[i] > 599)
+			return rule_fault(check, rule->line, "not between 400 and 599",
+					  "retry.codes[%zu]", i);
+		for (size_t k = 0; k < i; k++) {
+			if (retry->codes[k] == retry->codes[i])
+				return rule_fault(check, rule->line, "the same code is there twice",
+						  "retry.codes[%zu]", i);
+		}
+	}
+	return true;
+}
+
 static bool rule_check(struct route_check *check, const struct http_rule *rule)
 {
 	const int64_t request = rule->request_timeout_ms, backend = rule->backend_timeout_ms;
@@ -155,7 +172,7 @@ static bool rule_check(struct route_check *check, const struct http_rule *rule)
 	if (request != UNSET && backend != UNSET && request != 0 && backend > request)
 		return rule_fault(check, rule->line, "it is longer than timeouts.request",
 				  "timeouts.backendRequest");
-	return filters_check(check, rule);
+	return retry_check(check, rule) && filters_check(check, rule);
 }
 
 bool http_route_check(const struct object *object, struct object_fault *ret_fault)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "userspace/base/route.h"
+
 #define AT(s, member) .offset = offsetof(struct s, member)
 #define STRING(p, s, m) .path = (p), .type = FIELD_STRING, AT(s, m)
 #define INT(p, s, m, low, high, unset)                                                             \
@@ -19,6 +21,7 @@
 #define STRUCT(p, s, m, t) .path = (p), .type = FIELD_STRUCT, AT(s, m), .sub = &(t)
 #define MANY(s, m, c, most) AT(s, m), .count_offset = offsetof(struct s, c), .max = (most)
 #define STRINGS(p, s, m, c, most) .path = (p), .type = FIELD_STRINGS, MANY(s, m, c, most)
+#define INTS(p, s, m, c, most) .path = (p), .type = FIELD_INTS, MANY(s, m, c, most)
 #define LIST(p, s, m, c, most, t) .path = (p), .type = FIELD_LIST, MANY(s, m, c, most), .sub = &(t)
 
 #define TABLE(name, s, ...)                                                                        \
@@ -142,6 +145,11 @@ TABLE(backend_table, http_backend, {STRUCT("", http_backend, ref, backend_ref_ta
       {PORT("port", http_backend, port)}, {INT("weight", http_backend, weight, 0, 1000000, 1)},
       {LIST("filters", http_backend, filters, filter_count, 16, filter_table)});
 
+TABLE(retry_table, http_retry,
+      {INTS("codes", http_retry, codes, code_count, ROUTE_RETRY_CODES_MAX)},
+      {INT("attempts", http_retry, attempts, 0, INT32_MAX, 0)},
+      {DURATION("backoff", http_retry, backoff_ms)});
+
 TABLE_WITH_LINE(rule_table, http_rule, line,
 		{STRING("name", http_rule, name), .check = text_check_name},
 		{LIST("matches", http_rule, matches, match_count, 64, match_table)},
@@ -149,7 +157,7 @@ TABLE_WITH_LINE(rule_table, http_rule, line,
 		{LIST("backendRefs", http_rule, backends, backend_count, 16, backend_table)},
 		{DURATION("timeouts.request", http_rule, request_timeout_ms)},
 		{DURATION("timeouts.backendRequest", http_rule, backend_timeout_ms)},
-		{PRESENT("retry", http_rule, has_retry)},
+		{STRUCT("retry", http_rule, retry, retry_table)},
 		{PRESENT("sessionPersistence", http_rule, has_persistence)});
 
 TABLE(parent_table, route_parent, {STRUCT("", route_parent, ref, parent_ref_table)},

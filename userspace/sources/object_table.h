@@ -15,6 +15,7 @@ enum field_type {
 	FIELD_DURATION, /* int64_t milliseconds, GEP-2257 */
 	FIELD_LABELS, /* struct labels */
 	FIELD_STRINGS, /* array of const char *, count at count_offset */
+	FIELD_INTS, /* array of int64_t within 32 bits, count at count_offset */
 	FIELD_STRUCT, /* inline, by sub */
 	FIELD_LIST, /* array of structs, by sub */
 };

@@ -470,12 +470,47 @@ static void timeouts_take(const struct rule *rule)
 	rule->out->backend_timeout_ms = timeout_convert(spec->backend_timeout_ms);
 	if (spec->request_timeout_ms == UNSET)
 		rule->out->request_timeout_ms = timeout_from_policies(rule);
-	if (spec->has_retry)
-		rule_say(rule, LOG_LEVEL_INFO, 0, "retry",
-			 "not handled in this version; Sluice retries by its own rules");
 	if (spec->has_persistence)
 		rule_say(rule, LOG_LEVEL_INFO, 0, "sessionPersistence",
 			 "not handled in this version; the rule goes on without it");
+}
+
+/* ---- retries ---- */
+
+static uint32_t attempts_limit(const struct rule *rule)
+{
+	const int64_t wanted = rule->spec->retry.attempts;
+
+	if (wanted <= ROUTE_RETRIES_MAX)
+		return (uint32_t)wanted;
+	rule_say(rule, LOG_LEVEL_WARNING, 0, "retry.attempts",
+		 "%lld is more than this version makes; %d are made after the first attempt",
+		 (long long)wanted, ROUTE_RETRIES_MAX);
+	return ROUTE_RETRIES_MAX;
+}
+
+static int retry_take(const struct rule *rule)
+{
+	const struct http_retry *from = &rule->spec->retry;
+	struct snapshot_retry *to;
+
+	if (!from->code_count && !from->attempts && from->backoff_ms <= 0)
+		return 0;
+	to = arena_alloc(rule_arena(rule), 1, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	to->codes = arena_alloc(rule_arena(rule), from->code_count, sizeof(*to->codes));
+	if (!to->codes)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->code_count; i++)
+		to->codes[i] = (uint32_t)from->codes[i];
+	to->code_count = from->code_count;
+	to->attempts = attempts_limit(rule);
+	if (from->backoff_ms > 0)
+		to->backoff_ms =
+			(uint32_t)(from->backoff_ms < UINT32_MAX ? from->backoff_ms : UINT32_MAX);
+	rule->out->retry = to;
+	return 0;
 }
 
 int rule_resolve(struct resolve *resolve, const struct object *route, size_t index,
@@ -504,5 +539,5 @@ int rule_resolve(struct resolve *resolve, const struct object *route, size_t ind
 		err = backends_copy(&rule);
 	if (!err)
 		timeouts_take(&rule);
-	return err;
+	return err ? err : retry_take(&rule);
 }

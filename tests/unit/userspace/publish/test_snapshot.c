@@ -56,7 +56,8 @@ static const char full[] =
 	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443},"
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
 	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
-	"\"backend_timeout_ms\":500}]}],"
+	"\"backend_timeout_ms\":500,\"retry\":{\"codes\":[500,503],\"attempts\":7,"
+	"\"backoff_ms\":100}}]}],"
 	"\"objectives\":[{\"name\":\"batch\",\"namespace_\":\"ai\",\"pool\":\"ai/gemma\","
 	"\"priority\":-10}],"
 	"\"base_models\":[{\"model\":\"food-review-1\",\"base\":\"llama-3-8b\"}],\"version\":1}";
@@ -106,6 +107,10 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_int_not_equal(regexec(rule->matches[0].queries[0].regex, "42x", 0, NULL, 0), 0);
 	assert_int_equal(regexec(rule->matches[1].path_regex, "/b/", 0, NULL, 0), 0);
 	assert_int_equal(rule->filters.redirect_port, 8443);
+	assert_int_equal(rule->retry->code_count, 2);
+	assert_int_equal(rule->retry->codes[1], 503);
+	assert_int_equal(rule->retry->attempts, 7);
+	assert_int_equal(rule->retry->backoff_ms, 100);
 	assert_int_equal(rule->filters.rewrite_type, REWRITE_PREFIX);
 	assert_int_equal(snapshot->objectives[0].priority, -10);
 	assert_int_equal(snapshot->pools[1].endpoint_count, 0);
@@ -223,6 +228,10 @@ static const struct hostile {
 	 "rules[0].backends[0].pool: there is no such pool"},
 	{RULE(MATCHES ",\"backends\":[{\"weight\":1000001,\"name\":\"a/b\"}]"),
 	 "backends[0].weight: 1000001 is above 1000000"},
+	{RULE(MATCHES ",\"retry\":{\"codes\":[500,399]}"),
+	 "rules[0].retry.codes[1]: not between 400 and 599"},
+	{RULE(MATCHES ",\"retry\":{\"attempts\":8}"), "rules[0].retry.attempts: 8 is above 7"},
+	{RULE(MATCHES ",\"retry\":[]"), "rules[0].retry: not an object"},
 	{FILTERS("\"request_set\":[{\"name\":\"X-A\",\"value\":\"a\\r\\nX-B: b\"}]"),
 	 "filters.request_set[0].value: a header value must not contain control characters"},
 	{FILTERS("\"response_remove\":[\"X A\"]"), "filters.response_remove[0]: not a header name"},

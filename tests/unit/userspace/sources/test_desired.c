@@ -720,6 +720,31 @@ static void every_match_and_filter_arrives(void **state)
 	world_deinit(&world);
 }
 
+static void retries_arrive_as_far_as_they_can_be_made(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rules;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{}, {retry: {}}, {retry: {codes: [500, 409], attempts: 2}}, "
+			    "{retry: {attempts: 9, backoff: 1s}}, {retry: {backoff: 99999h}}"));
+	world_resolve(&world);
+	rules = world.desired->routes[0].rules;
+	assert_null(rules[0].retry);
+	assert_null(rules[1].retry);
+	assert_int_equal(rules[2].retry->code_count, 2);
+	assert_int_equal(rules[2].retry->codes[1], 409);
+	assert_int_equal(rules[2].retry->attempts, 2);
+	assert_int_equal(rules[2].retry->backoff_ms, 0);
+	assert_int_equal(rules[3].retry->attempts, ROUTE_RETRIES_MAX);
+	assert_int_equal(rules[3].retry->backoff_ms, 1000);
+	assert_int_equal(rules[4].retry->backoff_ms, UINT32_MAX);
+	must_say(&world, "HTTPRoute ai/r: spec.rules[3].retry.attempts", "9 is more", "7 are made");
+	world_deinit(&world);
+}
+
 static void what_must_not_be_skipped_answers_500(void **state)
 {
 	struct world world = {0};
@@ -902,6 +927,7 @@ int main(void)
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
 		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
 		cmocka_unit_test(every_match_and_filter_arrives),
+		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
 		cmocka_unit_test(adapters_belong_to_their_base_model),

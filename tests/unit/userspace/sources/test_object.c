@@ -37,7 +37,8 @@ static void a_route_is_read_with_its_defaults(void **state)
 		    "    - {name: s, port: 80}\n"
 		    "    - {group: networking.gke.io, kind: GCPInferencePoolImport, name: p,\n"
 		    "       weight: 0}\n"
-		    "    timeouts: {request: 1m30s}\n");
+		    "    timeouts: {request: 1m30s}\n"
+		    "    retry: {codes: [500, 503], backoff: 100ms}\n");
 	assert_int_equal(decoded.messages.count, 0);
 	assert_int_equal(decoded.objects.count, 1);
 	assert_int_equal(decoded.objects.list[0]->created_at, 1767225600);
@@ -55,6 +56,10 @@ static void a_route_is_read_with_its_defaults(void **state)
 	assert_int_equal(rule->backends[1].ref.line, 12);
 	assert_int_equal(rule->request_timeout_ms, 90000);
 	assert_true(rule->backend_timeout_ms == UNSET);
+	assert_int_equal(rule->retry.code_count, 2);
+	assert_int_equal(rule->retry.codes[1], 503);
+	assert_int_equal(rule->retry.attempts, 0);
+	assert_int_equal(rule->retry.backoff_ms, 100);
 	decoded_deinit(&decoded);
 }
 
@@ -159,6 +164,16 @@ static const struct refused {
 	 "spec.rules[0].timeouts.request", "not a duration"},
 	{ROUTE_HEAD "spec: {rules: [{timeouts: {request: 1s, backendRequest: 2s}}]}\n",
 	 "spec.rules[0].timeouts.backendRequest", "longer than"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {codes: [500, 600]}}]}\n",
+	 "spec.rules[0].retry.codes[1]", "not between 400 and 599"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {codes: [500, 502, 500]}}]}\n",
+	 "spec.rules[0].retry.codes[2]", "twice"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {codes: ['500']}}]}\n", "spec.rules[0].retry.codes[0]",
+	 "not a whole number"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {attempts: -1}}]}\n", "spec.rules[0].retry.attempts",
+	 "not between 0"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {backoff: soon}}]}\n", "spec.rules[0].retry.backoff",
+	 "not a duration"},
 	{ROUTE_HEAD "spec: {rules: [{matches: [{path: {value: v1}}]}]}\n",
 	 "spec.rules[0].matches[0].path.value", "begin with /"},
 	{ROUTE_HEAD "spec: {rules: [{matches: [{path: {type: Prefix, value: /}}]}]}\n",
