@@ -69,6 +69,13 @@ static int set_proxy_protocol(void *ctx, const char *value)
 	return 0;
 }
 
+static int set_replace(void *ctx, const char *value)
+{
+	(void)value;
+	((struct proxy_options *)ctx)->replace = true;
+	return 0;
+}
+
 static int set_log_level(void *ctx, const char *value)
 {
 	if (log_level_parse(value, &((struct proxy_options *)ctx)->log_level))
@@ -127,6 +134,9 @@ static const struct option_row rows[] = {
 	{"proxy-protocol", 0, NULL,
 	 "every connection begins with a PROXY header (v1 or v2), else it is closed",
 	 set_proxy_protocol},
+	{"replace", 0, NULL,
+	 "take the place of the proxy that runs, if one does: it finishes what it has",
+	 set_replace},
 	{"log-level", 0, "LEVEL", "error, warning, info or debug (info)", set_log_level},
 };
 

@@ -31,6 +31,7 @@ struct proxy_options {
 	unsigned upgrade_idle_s;
 	unsigned drain_timeout_s;
 	bool proxy_protocol; /* every connection begins with a PROXY header */
+	bool replace; /* take the place of the proxy that runs */
 	bool half_close; /* a client may close its sending side and still get its answer */
 	enum log_level log_level;
 };
