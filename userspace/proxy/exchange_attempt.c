@@ -179,7 +179,7 @@ static bool request_head_format(struct exchange *x, struct text *text)
 	char target[BUFFER_BYTES];
 	struct text target_text = TEXT_INIT(target);
 	struct request_rewrite rewrite = {
-		.filters = &x->choice.rule->filters,
+		.filters = x->choice.filters,
 		.model = x->has_model ? x->facts.name : NULL,
 		.base_model = x->base_model,
 		.client = s->client,
@@ -335,8 +335,14 @@ static struct pick pick_make(struct exchange *x)
 			      loop_now_ns(w->loop), clock_realtime_ns());
 }
 
-/* Another backend of the rule that has not been tried: the heaviest first. */
-static bool backend_next(struct exchange *x)
+/* Can the backend stand in for another one?  Not with a redirect in place of it. */
+static bool backend_stands_in(const struct snapshot_backend *b)
+{
+	return b->weight && b->pool != POOL_NONE && !(b->filters && b->filters->redirect_status);
+}
+
+/* The heaviest that has not been tried; SIZE_MAX: none. */
+static size_t backend_untried(const struct exchange *x)
 {
 	const struct snapshot_rule *rule = x->choice.rule;
 	size_t best = SIZE_MAX;
@@ -344,16 +350,32 @@ static bool backend_next(struct exchange *x)
 	for (size_t i = 0; i < rule->backend_count && i < 64; i++) {
 		const struct snapshot_backend *b = &rule->backends[i];
 
-		if (!b->weight || b->pool == POOL_NONE || x->backends_tried & 1ull << i)
+		if (!backend_stands_in(b) || x->backends_tried & 1ull << i)
 			continue;
 		if (best == SIZE_MAX || b->weight > rule->backends[best].weight)
 			best = i;
 	}
-	if (best == SIZE_MAX)
-		return false;
-	x->backends_tried |= 1ull << best;
-	x->pool = &x->snapshot->snapshot->pools[rule->backends[best].pool];
-	return true;
+	return best;
+}
+
+/* Another backend of the rule, unless its filters make a path that may not be asked
+ * for. */
+static bool backend_next(struct exchange *x)
+{
+	size_t index;
+
+	while ((index = backend_untried(x)) != SIZE_MAX) {
+		const struct snapshot_filters *filters = x->choice.filters;
+
+		route_choose_backend(&x->choice, index);
+		if (!exchange_rewrite_refused(x)) {
+			exchange_backend_set(x, index);
+			return true;
+		}
+		x->choice.filters = filters;
+		x->backends_tried |= 1ull << index;
+	}
+	return false;
 }
 
 static struct pick pick_among_backends(struct exchange *x)
@@ -446,6 +468,7 @@ static bool endpoint_is_left(struct exchange *x, bool again)
 {
 	const struct placement_request place = x->place;
 	const struct snapshot_pool *pool = x->pool;
+	const struct snapshot_filters *filters = x->choice.filters;
 	const uint64_t backends_tried = x->backends_tried;
 	struct pick pick;
 
@@ -454,6 +477,7 @@ static bool endpoint_is_left(struct exchange *x, bool again)
 	pick = again ? pick_next(x) : pick_make(x);
 	x->place = place;
 	x->pool = pool;
+	x->choice.filters = filters;
 	x->backends_tried = backends_tried;
 	return !pick_is_none(&pick);
 }
