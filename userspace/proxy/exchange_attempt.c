@@ -141,6 +141,19 @@ static void timer_arm(struct exchange *x)
 	loop_timer_at(exchange_worker(x)->loop, &x->timer, at);
 }
 
+static uint64_t connect_until_ns(const struct exchange *x)
+{
+	return x->given_ns + exchange_worker(x)->options.connect_timeout_ms * NS_PER_MS;
+}
+
+/* Until when the route waits for one attempt's answer; 0: as long as for the request. */
+static uint64_t answer_until_ns(const struct exchange *x)
+{
+	const uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
+
+	return backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+}
+
 static void on_request_timeout(struct exchange *x)
 {
 	if (x->state == EXCHANGE_ANSWERING) {
@@ -163,7 +176,7 @@ void attempt_on_timer(struct timer *timer)
 		on_request_timeout(x);
 	else if (x->state == EXCHANGE_PAUSING)
 		attempt_start(x);
-	else if (x->state == EXCHANGE_CONNECTING)
+	else if (x->state == EXCHANGE_CONNECTING && now >= connect_until_ns(x))
 		attempt_fail(x, FAILURE_CONNECT_TIMEOUT);
 	else if (x->state == EXCHANGE_ANSWERING)
 		exchange_cut(x, FAILURE_TIMEOUT);
@@ -257,16 +270,13 @@ int attempt_send(struct exchange *x)
 static int attempt_connect(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
-	uint64_t now = loop_now_ns(w->loop);
 	struct upstream *u = NULL;
 	int err;
 
 	x->sent = 0;
 	x->request_sent = false;
 	x->bad_status = 0;
-	x->attempt_until_ns = 0;
-	if (x->choice.rule->backend_timeout_ms)
-		x->attempt_until_ns = now + x->choice.rule->backend_timeout_ms * NS_PER_MS;
+	x->attempt_until_ns = answer_until_ns(x);
 	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
 	if (x->head_request)
 		http_parser_no_body(&x->parser);
@@ -285,18 +295,19 @@ static int attempt_connect(struct exchange *x)
 	x->upstream = u;
 	u->exchange = x;
 	x->state = EXCHANGE_CONNECTING;
-	x->attempt_until_ns = now + w->options.connect_timeout_ms * NS_PER_MS;
+	/* whichever ends first; the timer tells them apart */
+	if (!x->attempt_until_ns || connect_until_ns(x) < x->attempt_until_ns)
+		x->attempt_until_ns = connect_until_ns(x);
 	timer_arm(x);
 	return 0;
 }
 
 void attempt_connected(struct exchange *x)
 {
-	uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
 	int err = upstream_error(x->upstream);
 
 	if (!err) {
-		x->attempt_until_ns = backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+		x->attempt_until_ns = answer_until_ns(x);
 		timer_arm(x);
 		err = attempt_send(x);
 	}

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "userspace/base/pattern.h"
 #include "userspace/sources/resolve_filters.h"
@@ -106,15 +107,39 @@ static int pair_copy(const struct rule *rule, const struct http_pair_match *from
 	return pattern_check(rule, from->line, path, from->value);
 }
 
+/* The API lets only the first of several entries with one name count; names of headers
+ * are the same in any case. */
+static bool pair_is_repeated(const struct http_pair_match *pairs, size_t index, bool header)
+{
+	for (size_t i = 0; i < index; i++) {
+		if (header ? strcasecmp(pairs[i].name, pairs[index].name) == 0
+			   : strcmp(pairs[i].name, pairs[index].name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int pairs_copy(const struct rule *rule, const struct http_pair_match *from, size_t count,
-		      bool header, size_t match, struct snapshot_pair_match **ret_pairs)
+		      bool header, size_t match, struct snapshot_pair_match **ret_pairs,
+		      size_t *ret_count)
 {
 	struct snapshot_pair_match *pairs = arena_alloc(rule_arena(rule), count, sizeof(*pairs));
+	const char *list = header ? "headers" : "queryParams";
+	size_t kept = 0;
 	int err = pairs ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < count && !err; i++)
-		err = pair_copy(rule, &from[i], header, match, i, &pairs[i]);
+	for (size_t i = 0; i < count && !err; i++) {
+		if (!pair_is_repeated(from, i, header))
+			err = pair_copy(rule, &from[i], header, match, i, &pairs[kept++]);
+		else
+			rule_say(rule, LOG_LEVEL_WARNING, from[i].line,
+				 FIELD("matches[%zu].%s[%zu].name", match, list, i),
+				 "%.60s is there before; only its first entry counts, take this "
+				 "one out",
+				 from[i].name);
+	}
 	*ret_pairs = pairs;
+	*ret_count = kept;
 	return err;
 }
 
@@ -151,13 +176,11 @@ static int match_copy(const struct rule *rule, const struct http_match *from, si
 	if (!err)
 		err = string_copy(rule, from->method, &to->method);
 	if (!err)
-		err = pairs_copy(rule, from->headers, from->header_count, true, index,
-				 &to->headers);
+		err = pairs_copy(rule, from->headers, from->header_count, true, index, &to->headers,
+				 &to->header_count);
 	if (!err)
-		err = pairs_copy(rule, from->queries, from->query_count, false, index,
-				 &to->queries);
-	to->header_count = from->header_count;
-	to->query_count = from->query_count;
+		err = pairs_copy(rule, from->queries, from->query_count, false, index, &to->queries,
+				 &to->query_count);
 	return err;
 }
 
