@@ -411,9 +411,8 @@ static void a_backend_policy_gives_timeouts_to_rules_that_have_none(void **state
 				       "{targetRef: {group: inference.networking.x-k8s.io, kind: "
 				       "InferencePoolImport, name: p}, default: {timeoutSec: 600, "
 				       "connectionDraining: {drainingTimeoutSec: 130}, "
-				       "balancingMode: RATE}}\n" ROUTE(
-					       "{" BACKEND("p") "}, {timeouts: {request: 5s, backendRequest: 0s}, " BACKEND(
-						       "p") "}, {timeouts: {request: 0s}, " BACKEND("p") "}"));
+				       "balancingMode: RATE}}\n" ROUTE("{" BACKEND("p") "}, {timeouts: {request: 5s, backendRequest: 0s}, " BACKEND(
+					       "p") "}, {timeouts: {request: 0s, backendRequest: 5s}, " BACKEND("p") "}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
 	assert_int_equal(route->rules[0].request_timeout_ms, 600000);
@@ -421,6 +420,7 @@ static void a_backend_policy_gives_timeouts_to_rules_that_have_none(void **state
 	assert_int_equal(route->rules[1].request_timeout_ms, 5000);
 	assert_int_equal(route->rules[1].backend_timeout_ms, ROUTE_TIMEOUT_OFF);
 	assert_int_equal(route->rules[2].request_timeout_ms, ROUTE_TIMEOUT_OFF);
+	assert_int_equal(route->rules[2].backend_timeout_ms, 5000);
 	assert_int_equal(world.desired->pools[0].drain_timeout_ms, 130000);
 	must_say(&world, "GCPBackendPolicy ai/bp: spec.default", "not acted upon", "timeoutSec");
 	world_deinit(&world);
@@ -643,35 +643,61 @@ static void a_missing_pool_answers_500_and_the_rest_goes_on(void **state)
 	world_deinit(&world);
 }
 
-static void a_grant_opens_another_namespace_for_what_it_names(void **state)
+#define FROM_TEAM "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: team}"
+#define TO_IMPORT "group: inference.networking.x-k8s.io, kind: InferencePoolImport"
+
+static void a_grant_is_for_the_kinds_names_and_namespaces_in_it(void **state)
 {
-	struct world world = {0};
-	const struct snapshot_rule *rule;
+	static const struct {
+		const char *namespace_, *from, *to; /* of the grant */
+		bool granted;
+	} cases[] = {
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: p}", true},
+		{"ai", FROM_TEAM, "{" TO_IMPORT "}", true}, /* every name */
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: q}, {" TO_IMPORT ", name: p}", true},
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: q}", false},
+		{"ai", FROM_TEAM, "{group: '', kind: Service, name: p}", false},
+		{"ai", FROM_TEAM, "{group: networking.gke.io, kind: InferencePoolImport}", false},
+		{"team", FROM_TEAM, "{" TO_IMPORT "}", false}, /* of the wrong side */
+		{"ai", "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}",
+		 "{" TO_IMPORT "}", false},
+		{"ai", "{group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: team}",
+		 "{" TO_IMPORT "}", false},
+		{"ai", "{group: example.com, kind: HTTPRoute, namespace: team}", "{" TO_IMPORT "}",
+		 false},
+		{"ai",
+		 "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}, " FROM_TEAM,
+		 "{" TO_IMPORT "}", true},
+	};
 
 	(void)state;
-	decoded_add(&world.a, "a.yaml", POOL("p", "x") POOL("q", "y"));
-	decoded_add(
-		&world.config, "c.yaml",
-		GATEWAY("{name: http, protocol: HTTP, port: 80, allowedRoutes: {namespaces: "
-			"{from: All}}}") "---\napiVersion: gateway.networking.k8s.io/v1beta1\nkind: "
-					 "ReferenceGrant\nmetadata: {name: g, namespace: ai}\nspec: "
-					 "{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, "
-					 "namespace: team}], to: [{group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: p}]}\n---\napiVersion: "
-					 "gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: "
-					 "{name: r, namespace: team}\nspec: {parentRefs: [{name: gw, "
-					 "namespace: ai}], rules: [{backendRefs: [{group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: p, namespace: ai}, {group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: q, namespace: ai}]}]}\n");
-	world_resolve(&world);
-	rule = &world.desired->routes[0].rules[0];
-	assert_int_equal(rule->backends[0].pool, 0);
-	assert_int_equal(rule->backends[1].pool, POOL_NONE);
-	must_say(&world, "HTTPRoute team/r: spec.rules[0].backendRefs[1]", "ReferenceGrant", "ai");
-	world_deinit(&world);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct world world = {0};
+		char text[2048];
+
+		decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+		snprintf(
+			text, sizeof(text),
+			GATEWAY("{name: http, protocol: HTTP, port: 80, allowedRoutes: "
+				"{namespaces: {from: All}}}") "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\n"
+							      "metadata: {name: g, namespace: %s}\nspec: {from: [%s], to: [%s]}\n"
+							      "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+							      "metadata: {name: r, namespace: team}\n"
+							      "spec: {parentRefs: [{name: gw, namespace: ai}], rules: [{backendRefs: "
+							      "[{" TO_IMPORT
+							      ", name: p, namespace: ai}]}]}\n",
+			cases[i].namespace_, cases[i].from, cases[i].to);
+		decoded_add(&world.config, "c.yaml", text);
+		world_resolve(&world);
+		if ((world.desired->routes[0].rules[0].backends[0].pool != POOL_NONE) !=
+		    cases[i].granted)
+			fail_msg("grant in %s from %s to %s", cases[i].namespace_, cases[i].from,
+				 cases[i].to);
+		if (!cases[i].granted)
+			must_say(&world, "HTTPRoute team/r: spec.rules[0].backendRefs[0]",
+				 "ReferenceGrant", "ai");
+		world_deinit(&world);
+	}
 }
 
 static void every_match_and_filter_arrives(void **state)
@@ -994,7 +1020,7 @@ int main(void)
 		cmocka_unit_test(namespaces_attach_as_the_listener_allows),
 		cmocka_unit_test(hostnames_must_meet_those_of_the_listener),
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
-		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
+		cmocka_unit_test(a_grant_is_for_the_kinds_names_and_namespaces_in_it),
 		cmocka_unit_test(every_match_and_filter_arrives),
 		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
 		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
