@@ -105,6 +105,26 @@ static void a_backend_that_redirects_has_its_share_and_no_other(void **state)
 	close(client);
 }
 
+/* Looking for another backend, in vain, leaves no trace in the answer that is passed on. */
+static void an_answer_meets_the_filters_of_the_backend_that_gave_it(void **state)
+{
+	RIG_READY(rig, RULE("", BACKEND("1", "1000000", SET("response_set", "one")) "," BACKEND(
+					"3", "1", SET("response_set", "empty"))));
+	int client = rig_client(rig), server;
+	const char *got;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = take_request(rig, 0, &got);
+	rig_health(rig, 0, HEALTH_DOWN);
+	rig_puts(rig, server, "HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\noops\n");
+	got = rig_expect(rig, client, "oops\n");
+	assert_has(got, "HTTP/1.1 500 ");
+	assert_has(got, "X-Who: one\r\n");
+	close(server);
+	close(client);
+}
+
 /* Model servers' own pages stay out of reach whichever backend rewrites to them. */
 static void a_rewrite_to_a_forbidden_page_is_refused_on_any_backend(void **state)
 {
@@ -131,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_meets_the_filters_of_its_backend_only),
 		cmocka_unit_test(a_backend_that_redirects_has_its_share_and_no_other),
+		cmocka_unit_test(an_answer_meets_the_filters_of_the_backend_that_gave_it),
 		cmocka_unit_test(a_rewrite_to_a_forbidden_page_is_refused_on_any_backend),
 	};
 
