@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker's pool of equal buffers: mapped once at start, touched when used,
- * given back on top of a stack so that warm ones are used again first. */
+/* A worker's pool of equal buffers: mapped once at start, touched when used (in huge
+ * pages where there are any), given back on top of a stack so that warm ones are used
+ * again first. */
 #ifndef SLUICE_PROXY_BUFFERS_H
 #define SLUICE_PROXY_BUFFERS_H
 
