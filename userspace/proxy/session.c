@@ -450,6 +450,8 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		return;
 	}
 	session_timer_set(s, s->state == SESSION_PREFACE ? SESSION_HEAD_NS : SESSION_IDLE_NS);
+	if (s->state == SESSION_PREFACE && !session_preface_is_believed(s))
+		session_preface_fail(s, ERROR_PROXY_UNTRUSTED);
 }
 
 void session_drain(struct session *s)
