@@ -68,6 +68,7 @@ struct snapshot_backend {
 	uint32_t pool; /* index into pools; POOL_NONE: cannot be resolved, answers 500 */
 	uint32_t weight; /* 0: gets nothing */
 	const char *name; /* "namespace/name" as the route says it */
+	struct snapshot_filters *filters; /* the rule's with its own after them; NULL: the rule's */
 };
 
 /* The CORS filter: which pages from elsewhere may use the answers.  A list that is

@@ -153,12 +153,12 @@ static bool origin_put(const struct snapshot_cors *cors, const struct http_head 
 
 struct http_span cors_preflight_method(const struct http_head *request)
 {
-	const struct http_header *method = header_single(request, "access-control-request-method");
+	const struct http_header *method;
 
-	if (!http_span_equal(request->method, "OPTIONS") || !method ||
-	    !http_head_find(request, "origin") || !http_is_token(method->value))
+	if (!http_span_equal(request->method, "OPTIONS") || !http_head_find(request, "origin"))
 		return (struct http_span){0};
-	return method->value;
+	method = header_single(request, "access-control-request-method");
+	return method && http_is_token(method->value) ? method->value : (struct http_span){0};
 }
 
 /* Names of headers, separated by commas. */

@@ -109,8 +109,7 @@ static bool interim_pass(struct exchange *x, const struct http_head *head)
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters,
-					 .framing = ANSWER_NO_BODY};
+	struct answer_rewrite rewrite = {.filters = x->choice.filters, .framing = ANSWER_NO_BODY};
 	struct iovec vector;
 	struct text text;
 

@@ -141,6 +141,19 @@ static void timer_arm(struct exchange *x)
 	loop_timer_at(exchange_worker(x)->loop, &x->timer, at);
 }
 
+static uint64_t connect_until_ns(const struct exchange *x)
+{
+	return x->given_ns + exchange_worker(x)->options.connect_timeout_ms * NS_PER_MS;
+}
+
+/* Until when the route waits for one attempt's answer; 0: as long as for the request. */
+static uint64_t answer_until_ns(const struct exchange *x)
+{
+	const uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
+
+	return backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+}
+
 static void on_request_timeout(struct exchange *x)
 {
 	if (x->state == EXCHANGE_ANSWERING) {
@@ -163,7 +176,7 @@ void attempt_on_timer(struct timer *timer)
 		on_request_timeout(x);
 	else if (x->state == EXCHANGE_PAUSING)
 		attempt_start(x);
-	else if (x->state == EXCHANGE_CONNECTING)
+	else if (x->state == EXCHANGE_CONNECTING && now >= connect_until_ns(x))
 		attempt_fail(x, FAILURE_CONNECT_TIMEOUT);
 	else if (x->state == EXCHANGE_ANSWERING)
 		exchange_cut(x, FAILURE_TIMEOUT);
@@ -179,7 +192,7 @@ static bool request_head_format(struct exchange *x, struct text *text)
 	char target[BUFFER_BYTES];
 	struct text target_text = TEXT_INIT(target);
 	struct request_rewrite rewrite = {
-		.filters = &x->choice.rule->filters,
+		.filters = x->choice.filters,
 		.model = x->has_model ? x->facts.name : NULL,
 		.base_model = x->base_model,
 		.client = s->client,
@@ -257,16 +270,13 @@ int attempt_send(struct exchange *x)
 static int attempt_connect(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
-	uint64_t now = loop_now_ns(w->loop);
 	struct upstream *u = NULL;
 	int err;
 
 	x->sent = 0;
 	x->request_sent = false;
 	x->bad_status = 0;
-	x->attempt_until_ns = 0;
-	if (x->choice.rule->backend_timeout_ms)
-		x->attempt_until_ns = now + x->choice.rule->backend_timeout_ms * NS_PER_MS;
+	x->attempt_until_ns = answer_until_ns(x);
 	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
 	if (x->head_request)
 		http_parser_no_body(&x->parser);
@@ -285,18 +295,19 @@ static int attempt_connect(struct exchange *x)
 	x->upstream = u;
 	u->exchange = x;
 	x->state = EXCHANGE_CONNECTING;
-	x->attempt_until_ns = now + w->options.connect_timeout_ms * NS_PER_MS;
+	/* whichever ends first; the timer tells them apart */
+	if (!x->attempt_until_ns || connect_until_ns(x) < x->attempt_until_ns)
+		x->attempt_until_ns = connect_until_ns(x);
 	timer_arm(x);
 	return 0;
 }
 
 void attempt_connected(struct exchange *x)
 {
-	uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
 	int err = upstream_error(x->upstream);
 
 	if (!err) {
-		x->attempt_until_ns = backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+		x->attempt_until_ns = answer_until_ns(x);
 		timer_arm(x);
 		err = attempt_send(x);
 	}
@@ -335,8 +346,14 @@ static struct pick pick_make(struct exchange *x)
 			      loop_now_ns(w->loop), clock_realtime_ns());
 }
 
-/* Another backend of the rule that has not been tried: the heaviest first. */
-static bool backend_next(struct exchange *x)
+/* Can the backend stand in for another one?  Not with a redirect in place of it. */
+static bool backend_stands_in(const struct snapshot_backend *b)
+{
+	return b->weight && b->pool != POOL_NONE && !(b->filters && b->filters->redirect_status);
+}
+
+/* The heaviest that has not been tried; SIZE_MAX: none. */
+static size_t backend_untried(const struct exchange *x)
 {
 	const struct snapshot_rule *rule = x->choice.rule;
 	size_t best = SIZE_MAX;
@@ -344,16 +361,32 @@ static bool backend_next(struct exchange *x)
 	for (size_t i = 0; i < rule->backend_count && i < 64; i++) {
 		const struct snapshot_backend *b = &rule->backends[i];
 
-		if (!b->weight || b->pool == POOL_NONE || x->backends_tried & 1ull << i)
+		if (!backend_stands_in(b) || x->backends_tried & 1ull << i)
 			continue;
 		if (best == SIZE_MAX || b->weight > rule->backends[best].weight)
 			best = i;
 	}
-	if (best == SIZE_MAX)
-		return false;
-	x->backends_tried |= 1ull << best;
-	x->pool = &x->snapshot->snapshot->pools[rule->backends[best].pool];
-	return true;
+	return best;
+}
+
+/* Another backend of the rule, unless its filters make a path that may not be asked
+ * for. */
+static bool backend_next(struct exchange *x)
+{
+	size_t index;
+
+	while ((index = backend_untried(x)) != SIZE_MAX) {
+		const struct snapshot_filters *filters = x->choice.filters;
+
+		route_choose_backend(&x->choice, index);
+		if (!exchange_rewrite_refused(x)) {
+			exchange_backend_set(x, index);
+			return true;
+		}
+		x->choice.filters = filters;
+		x->backends_tried |= 1ull << index;
+	}
+	return false;
 }
 
 static struct pick pick_among_backends(struct exchange *x)
@@ -446,6 +479,7 @@ static bool endpoint_is_left(struct exchange *x, bool again)
 {
 	const struct placement_request place = x->place;
 	const struct snapshot_pool *pool = x->pool;
+	const struct snapshot_filters *filters = x->choice.filters;
 	const uint64_t backends_tried = x->backends_tried;
 	struct pick pick;
 
@@ -454,6 +488,7 @@ static bool endpoint_is_left(struct exchange *x, bool again)
 	pick = again ? pick_next(x) : pick_make(x);
 	x->place = place;
 	x->pool = pool;
+	x->choice.filters = filters;
 	x->backends_tried = backends_tried;
 	return !pick_is_none(&pick);
 }

@@ -22,6 +22,11 @@ struct proxy_endpoint *exchange_endpoint_counters(struct exchange *x);
 bool exchange_failure_is_of_the_way(enum exchange_failure failure);
 uint32_t exchange_failures_forgiven(enum exchange_failure failure);
 
+/* exchange_route.c: the request is for this backend of its rule */
+void exchange_backend_set(struct exchange *x, size_t index);
+/* May what the filters in force make of the path be asked for?  NULL, or why not. */
+const char *exchange_rewrite_refused(struct exchange *x);
+
 /* exchange_record.c */
 void exchange_record(struct exchange *x, uint64_t now_ns);
 

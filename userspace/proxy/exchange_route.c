@@ -64,7 +64,7 @@ static void own_send(struct exchange *x, int status, struct text *text)
 
 static void answer_redirect(struct exchange *x, const struct route_request *request)
 {
-	int status = x->choice.rule->filters.redirect_status;
+	int status = x->choice.filters->redirect_status;
 	struct text text;
 
 	own_begin(x, status, &text);
@@ -112,6 +112,14 @@ static uint64_t tokens_estimate(const struct exchange *x)
 	return bytes / BYTES_A_TOKEN + 1;
 }
 
+void exchange_backend_set(struct exchange *x, size_t index)
+{
+	if (index < 64)
+		x->backends_tried |= 1ull << index;
+	x->pool = &x->snapshot->snapshot->pools[x->choice.rule->backends[index].pool];
+	route_choose_backend(&x->choice, index);
+}
+
 /* Weighted choice of a backend; false: refused. */
 static bool backend_choose(struct exchange *x)
 {
@@ -131,9 +139,7 @@ static bool backend_choose(struct exchange *x)
 		session_refuse(x->session, ERROR_BACKEND_UNKNOWN, &detail);
 		return false;
 	}
-	if (index < 64)
-		x->backends_tried |= 1ull << index;
-	x->pool = &x->snapshot->snapshot->pools[rule->backends[index].pool];
+	exchange_backend_set(x, index);
 	return true;
 }
 
@@ -162,18 +168,20 @@ static void route_request_fill(struct exchange *x, const struct http_head *head,
 
 /* The client's path was judged when it came; is what a rewrite makes of it still
  * something that clients may ask for, and is the model that was judged still the one
- * that counts there?  NULL, or why not. */
-static const char *rewrite_refused(struct exchange *x, const struct http_head *head,
-				   const struct route_request *request)
+ * that counts there? */
+const char *exchange_rewrite_refused(struct exchange *x)
 {
+	const struct http_head *head = session_head(x->session);
+	struct http_span path, query;
 	enum model_place place;
 	struct text text;
 	bool blocked;
 
-	if (x->choice.rule->filters.rewrite_type == REWRITE_NONE)
+	if (x->choice.filters->rewrite_type == REWRITE_NONE)
 		return NULL;
 	text_init(&text, exchange_worker(x)->head_text, sizeof(exchange_worker(x)->head_text));
-	route_path_rewrite(&x->choice, request->path, request->query, &text);
+	route_target_split(target_origin_form(head->target), &path, &query);
+	route_path_rewrite(&x->choice, path, query, &text);
 	place = model_path_place((struct model_text){head->method.data, head->method.length},
 				 (struct model_text){text.data, text.length}, &blocked);
 	if (blocked)
@@ -185,10 +193,9 @@ static const char *rewrite_refused(struct exchange *x, const struct http_head *h
 	return NULL;
 }
 
-static bool rewrite_is_allowed(struct exchange *x, const struct http_head *head,
-			       const struct route_request *request)
+static bool rewrite_is_allowed(struct exchange *x)
 {
-	const char *why = rewrite_refused(x, head, request);
+	const char *why = exchange_rewrite_refused(x);
 
 	if (why)
 		session_refuse(x->session, ERROR_ROUTE_NOT_FOUND,
@@ -223,11 +230,14 @@ void exchange_start(struct exchange *x)
 		return;
 	}
 	x->cors = x->choice.rule->cors;
-	if (x->choice.rule->filters.redirect_status) {
+	/* a redirect of the rule needs no backend; one of a backend needs it to be chosen */
+	if (!x->choice.filters->redirect_status && !backend_choose(x))
+		return;
+	if (x->choice.filters->redirect_status) {
 		answer_redirect(x, &request);
 		return;
 	}
-	if (!rewrite_is_allowed(x, head, &request) || !backend_choose(x))
+	if (!rewrite_is_allowed(x))
 		return;
 	timeout_ms = x->choice.rule->request_timeout_ms;
 	x->until_ns = x->whole_ns + (timeout_ms ? timeout_ms * NS_PER_MS

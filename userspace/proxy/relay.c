@@ -121,7 +121,7 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters, .cors = x->cors};
+	struct answer_rewrite rewrite = {.filters = x->choice.filters, .cors = x->cors};
 	struct parcel parcel = {0};
 	struct text text;
 

@@ -199,6 +199,7 @@ static const struct field backend_fields[] = {
 	{PLAIN(snapshot_backend, pool, FIELD_INDEX)},
 	{PLAIN(snapshot_backend, weight, FIELD_U32), .max = 1000000, .required = true},
 	{PLAIN(snapshot_backend, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_backend, filters, FIELD_POINTER), .sub = &filters_table},
 	{0},
 };
 static const struct table backend_table = TABLE(snapshot_backend, backend_fields);

@@ -44,11 +44,17 @@ bool gateway_check(const struct object *object, struct object_fault *ret_fault)
 struct route_check {
 	struct object_fault *fault;
 	size_t rule;
+	char owner[32]; /* of the filters: "" for the rule, or "backendRefs[0]." */
 };
 
 #define rule_fault(check, line, why, path, ...)                                                    \
 	fault_set((check)->fault, line, why, "spec.rules[%zu]." path,                              \
 		  (check)->rule __VA_OPT__(, ) __VA_ARGS__)
+
+/* The same about filter `i` of the rule or of one of its backends. */
+#define filter_fault(check, line, why, i, path, ...)                                               \
+	rule_fault(check, line, why, "%sfilters[%zu]" path, (check)->owner,                        \
+		   i __VA_OPT__(, ) __VA_ARGS__)
 
 static bool match_check(struct route_check *check, const struct http_match *match, size_t i)
 {
@@ -68,16 +74,15 @@ static bool path_edit_check(struct route_check *check, const struct http_path_ed
 		return true;
 	if (strcmp(edit->type, "ReplaceFullPath") == 0) {
 		if (!edit->full)
-			return rule_fault(check, line, "missing", "filters[%zu].%s.replaceFullPath",
-					  i, member);
+			return filter_fault(check, line, "missing", i, ".%s.replaceFullPath",
+					    member);
 		return true;
 	}
 	if (!edit->prefix)
-		return rule_fault(check, line, "missing", "filters[%zu].%s.replacePrefixMatch", i,
-				  member);
+		return filter_fault(check, line, "missing", i, ".%s.replacePrefixMatch", member);
 	if (*edit->prefix && text_check_path(edit->prefix))
-		return rule_fault(check, line, text_check_path(edit->prefix),
-				  "filters[%zu].%s.replacePrefixMatch", i, member);
+		return filter_fault(check, line, text_check_path(edit->prefix), i,
+				    ".%s.replacePrefixMatch", member);
 	return true;
 }
 
@@ -110,12 +115,12 @@ static bool cors_check(struct route_check *check, const struct http_filter *filt
 	};
 
 	if (strcmp(filter->type, "CORS") == 0 && !filter->has_cors)
-		return rule_fault(check, filter->line, "missing", "filters[%zu].cors", i);
+		return filter_fault(check, filter->line, "missing", i, ".cors");
 	for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]); k++) {
 		if (!stands_alone(lists[k].list, lists[k].count))
-			return rule_fault(check, filter->line,
-					  "\"*\" means all, so it stands alone",
-					  "filters[%zu].cors.%s", i, lists[k].member);
+			return filter_fault(check, filter->line,
+					    "\"*\" means all, so it stands alone", i, ".cors.%s",
+					    lists[k].member);
 	}
 	return true;
 }
@@ -123,8 +128,8 @@ static bool cors_check(struct route_check *check, const struct http_filter *filt
 static bool filter_check(struct route_check *check, const struct http_filter *filter, size_t i)
 {
 	if (!status_is_redirect(filter->redirect_status))
-		return rule_fault(check, filter->line, "not one of 301, 302, 303, 307, 308",
-				  "filters[%zu].requestRedirect.statusCode", i);
+		return filter_fault(check, filter->line, "not one of 301, 302, 303, 307, 308", i,
+				    ".requestRedirect.statusCode");
 	return cors_check(check, filter, i) &&
 	       path_edit_check(check, &filter->redirect_path, filter->line, "requestRedirect.path",
 			       i) &&
@@ -140,9 +145,10 @@ static bool uses_prefix(const struct http_filter *filter)
 }
 
 /* A prefix can only be replaced where one was matched. */
-static bool prefix_check(struct route_check *check, const struct http_rule *rule, size_t i)
+static bool prefix_check(struct route_check *check, const struct http_rule *rule,
+			 const struct http_filter *filter)
 {
-	if (!uses_prefix(&rule->filters[i]))
+	if (!uses_prefix(filter))
 		return true;
 	for (size_t k = 0; k < rule->match_count; k++) {
 		if (strcmp(rule->matches[k].path_type, "PathPrefix") != 0)
@@ -175,35 +181,35 @@ static bool cors_only_check(struct route_check *check, const struct http_filter 
 	for (size_t k = 0; k < edits->add_count; k++)
 		other |= strncasecmp(edits->add[k].name, prefix, sizeof(prefix) - 1) == 0;
 	if (other)
-		return rule_fault(check, filter->line,
-				  "Access-Control headers are those of the rule's CORS filter",
-				  "filters[%zu].responseHeaderModifier", i);
+		return filter_fault(check, filter->line,
+				    "Access-Control headers are those of the rule's CORS filter", i,
+				    ".responseHeaderModifier");
 	return true;
 }
 
-static bool filters_check(struct route_check *check, const struct http_rule *rule)
+/* Those of the rule or of one of its backends. */
+static bool filters_check(struct route_check *check, const struct http_rule *rule,
+			  const struct http_filter *filters, size_t count)
 {
 	static const char *const once[] = {"RequestHeaderModifier", "ResponseHeaderModifier",
 					   "RequestRedirect", "URLRewrite", "CORS"};
 	size_t seen[5] = {0};
 
-	for (size_t i = 0; i < rule->filter_count; i++) {
-		const struct http_filter *filter = &rule->filters[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct http_filter *filter = &filters[i];
 
-		if (!filter_check(check, filter, i) || !prefix_check(check, rule, i) ||
+		if (!filter_check(check, filter, i) || !prefix_check(check, rule, filter) ||
 		    (has_type(rule, "CORS") && !cors_only_check(check, filter, i)))
 			return false;
 		for (size_t k = 0; k < 5; k++) {
 			if (strcmp(filter->type, once[k]) == 0 && seen[k]++)
-				return rule_fault(check, filter->line,
-						  "this type is allowed once in a rule",
-						  "filters[%zu].type", i);
+				return filter_fault(check, filter->line,
+						    "this type is allowed once", i, ".type");
 		}
 		if (seen[2] && seen[3])
-			return rule_fault(
-				check, filter->line,
-				"RequestRedirect and URLRewrite exclude each other in one rule",
-				"filters[%zu].type", i);
+			return filter_fault(check, filter->line,
+					    "RequestRedirect and URLRewrite exclude each other", i,
+					    ".type");
 	}
 	return true;
 }
@@ -225,6 +231,19 @@ static bool retry_check(struct route_check *check, const struct http_rule *rule)
 	return true;
 }
 
+static bool backends_check(struct route_check *check, const struct http_rule *rule)
+{
+	for (size_t i = 0; i < rule->backend_count; i++) {
+		const struct http_backend *backend = &rule->backends[i];
+
+		snprintf(check->owner, sizeof(check->owner), "backendRefs[%hu].",
+			 (unsigned short)i);
+		if (!filters_check(check, rule, backend->filters, backend->filter_count))
+			return false;
+	}
+	return true;
+}
+
 static bool rule_check(struct route_check *check, const struct http_rule *rule)
 {
 	const int64_t request = rule->request_timeout_ms, backend = rule->backend_timeout_ms;
@@ -236,7 +255,10 @@ static bool rule_check(struct route_check *check, const struct http_rule *rule)
 	if (request != UNSET && backend != UNSET && request != 0 && backend > request)
 		return rule_fault(check, rule->line, "it is longer than timeouts.request",
 				  "timeouts.backendRequest");
-	return retry_check(check, rule) && filters_check(check, rule);
+	check->owner[0] = '\0';
+	return retry_check(check, rule) &&
+	       filters_check(check, rule, rule->filters, rule->filter_count) &&
+	       backends_check(check, rule);
 }
 
 bool http_route_check(const struct object *object, struct object_fault *ret_fault)

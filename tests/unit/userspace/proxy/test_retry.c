@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is tried again: the rules alone, then through a whole worker. */
 #include <setjmp.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -274,6 +277,108 @@ static void a_client_that_leaves_in_the_pause_ends_it(void **state)
 	assert_true(rig_accept(rig, 0, 20) < 0);
 }
 
+static void an_endpoint_that_outlasts_the_backend_time_out_is_replaced(void **state)
+{
+	RIG_READY(rig, RULE(TO_ALL, "'backend_timeout_ms':1000"));
+	int client = rig_client(rig), silent, server;
+	unsigned first, second;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	silent = rig_accept_any(rig, &first);
+	server = rig_accept_any(rig, &second);
+	assert_int_not_equal(first, second);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_puts(rig, server, answer_ok);
+	rig_expect(rig, client, "ok\n");
+	assert_has(rig_log_last(rig), "\"reason\":\"timeout\"");
+	assert_true(rig_is_closed(rig, silent));
+	close(silent);
+	close(server);
+	close(client);
+}
+
+static void a_lone_endpoint_that_outlasts_it_is_asked_again_where_the_route_says_so(void **state)
+{
+	RIG_READY(rig, RULE(TO_ONE, "'backend_timeout_ms':300," RETRY("'attempts':1")));
+	int client = rig_client(rig), first, second;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	first = rig_accept(rig, 0, RIG_WAIT_MS);
+	second = rig_accept(rig, 0, RIG_WAIT_MS);
+	assert_true(first >= 0 && second >= 0);
+	assert_has(rig_expect(rig, client, "}}\n"), "HTTP/1.1 504 ");
+	assert_has(rig_log_last(rig), "\"attempts\":2");
+	close(first);
+	close(second);
+	close(client);
+}
+
+#define FILLERS 3
+
+/* A listener that answers no SYN any more, because its queue is full. */
+static int full_listener(uint16_t *ret_port, int fillers[FILLERS])
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &length), 0);
+	for (int i = 0; i < FILLERS; i++) {
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(fillers[i], (struct sockaddr *)&sa, sizeof(sa));
+	}
+	*ret_port = ntohs(sa.sin_port);
+	return fd;
+}
+
+static void connecting_takes_no_longer_than_the_backend_time_out(void **state)
+{
+	_cleanup_(rig_freep) struct rig *rig = rig_new();
+	int client, fillers[FILLERS], full;
+	uint16_t port;
+
+	(void)state;
+	full = full_listener(&port, fillers);
+	rig->options.connect_timeout_ms = 60000;
+	rig->maps.endpoints[0].port = htons(port);
+	rig_routes(rig, RULE(TO_ONE, "'backend_timeout_ms':300"));
+	rig_start(rig);
+	client = rig_client(rig);
+	rig_puts(rig, client, rig_chat("gemma"));
+	assert_has(rig_expect(rig, client, "}}\n"), "HTTP/1.1 504 ");
+	assert_has(rig_log_last(rig), "last one: timeout");
+	close(client);
+	for (int i = 0; i < FILLERS; i++)
+		close(fillers[i]);
+	close(full);
+}
+
+static void a_request_time_out_of_zero_is_none(void **state)
+{
+	_cleanup_(rig_freep) struct rig *rig = rig_new();
+	int client, server;
+
+	(void)state;
+	rig->options.request_timeout_s = 1; /* what a rule that says nothing gets */
+	rig_routes(rig, RULE(TO_ONE, "'request_timeout_ms':4294967295,"
+				     "'backend_timeout_ms':4294967295"));
+	rig_start(rig);
+	client = rig_client(rig);
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect(rig, server, "hello there\"}]}");
+	rig_turn(rig, 1300);
+	rig_puts(rig, server, answer_ok);
+	assert_has(rig_expect(rig, client, "ok\n"), "HTTP/1.1 200 ");
+	close(server);
+	close(client);
+}
+
 static void the_request_time_out_ends_a_pause(void **state)
 {
 	RIG_READY(rig, RULE(TO_ONE,
@@ -303,6 +408,11 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_tried_again_in_time_is_passed_on_at_once),
 		cmocka_unit_test(a_client_that_leaves_in_the_pause_ends_it),
 		cmocka_unit_test(the_request_time_out_ends_a_pause),
+		cmocka_unit_test(an_endpoint_that_outlasts_the_backend_time_out_is_replaced),
+		cmocka_unit_test(
+			a_lone_endpoint_that_outlasts_it_is_asked_again_where_the_route_says_so),
+		cmocka_unit_test(connecting_takes_no_longer_than_the_backend_time_out),
+		cmocka_unit_test(a_request_time_out_of_zero_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,9 @@ static const char full[] =
 	"\"redirect_status\":302,\"redirect_scheme\":\"https\",\"redirect_host\":\"d.test\","
 	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443},"
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
-	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
+	"{\"weight\":10,\"name\":\"ai/gone\",\"filters\":{\"request_set\":[{\"name\":\"X-G\","
+	"\"value\":\"5\"}],\"redirect_status\":0,\"redirect_port\":0}}],"
+	"\"request_timeout_ms\":600000,"
 	"\"backend_timeout_ms\":500,\"retry\":{\"codes\":[500,503],\"attempts\":7,"
 	"\"backoff_ms\":100},\"cors\":{\"origins\":[\"https://*.a.test\"],"
 	"\"methods\":[\"PUT\"],\"headers\":[\"*\"],\"expose\":[\"X-Id\"],"
@@ -109,6 +111,8 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_int_not_equal(regexec(rule->matches[0].queries[0].regex, "42x", 0, NULL, 0), 0);
 	assert_int_equal(regexec(rule->matches[1].path_regex, "/b/", 0, NULL, 0), 0);
 	assert_int_equal(rule->filters.redirect_port, 8443);
+	assert_null(rule->backends[0].filters);
+	assert_string_equal(rule->backends[1].filters->request_set[0].name, "X-G");
 	assert_int_equal(rule->retry->code_count, 2);
 	assert_int_equal(rule->retry->codes[1], 503);
 	assert_int_equal(rule->retry->attempts, 7);
@@ -249,6 +253,9 @@ static const struct hostile {
 	{RULE(MATCHES ",\"retry\":[]"), "rules[0].retry: not an object"},
 	{FILTERS("\"request_set\":[{\"name\":\"X-A\",\"value\":\"a\\r\\nX-B: b\"}]"),
 	 "filters.request_set[0].value: a header value must not contain control characters"},
+	{RULE(MATCHES ",\"backends\":[{\"weight\":1,\"name\":\"a/b\",\"filters\":{"
+		      "\"response_add\":[{\"name\":\"X A\",\"value\":\"\"}]}}]"),
+	 "rules[0].backends[0].filters.response_add[0].name: not a header name"},
 	{FILTERS("\"response_remove\":[\"X A\"]"), "filters.response_remove[0]: not a header name"},
 	{FILTERS("\"redirect_status\":200"), "filters.redirect_status: not one of 301"},
 	{FILTERS("\"redirect_scheme\":\"ftp\""), "filters.redirect_scheme: neither http nor https"},

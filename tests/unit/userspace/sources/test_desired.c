@@ -778,6 +778,39 @@ static void a_cors_filter_arrives_as_browsers_say_origins(void **state)
 	world_deinit(&world);
 }
 
+static void filters_of_a_backend_come_after_those_of_the_rule(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rule;
+	const struct snapshot_filters *own;
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE(
+			"{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: "
+			"A, value: rule}, {name: B, value: rule}]}}], backendRefs: [{group: "
+			"inference.networking.x-k8s.io, kind: InferencePoolImport, name: p}, {group: "
+			"inference.networking.x-k8s.io, kind: InferencePoolImport, name: p, filters: "
+			"[{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: "
+			"own}]}}, {type: ResponseHeaderModifier, responseHeaderModifier: {remove: "
+			"[C]}}, {type: URLRewrite, urlRewrite: {hostname: h.test}}]}]}"));
+	world_resolve(&world);
+	rule = &world.desired->routes[0].rules[0];
+	assert_int_equal(rule->backends[1].pool, 0);
+	assert_null(rule->backends[0].filters);
+	own = rule->backends[1].filters;
+	assert_int_equal(own->request_set_count, 2);
+	assert_string_equal(own->request_set[0].name, "B");
+	assert_string_equal(own->request_set[1].value, "own");
+	assert_string_equal(own->response_remove[0], "C");
+	assert_string_equal(own->rewrite_host, "h.test");
+	assert_int_equal(rule->filters.request_set_count, 2);
+	assert_null(rule->filters.rewrite_host);
+	world_deinit(&world);
+}
+
 static void what_must_not_be_skipped_answers_500(void **state)
 {
 	struct world world = {0};
@@ -791,15 +824,18 @@ static void what_must_not_be_skipped_answers_500(void **state)
 			"{filters: [{type: ExternalAuth}], " BACKEND("p") "}, {matches: [{path: {type: RegularExpression, value: '/(a'}}], " BACKEND(
 				"p") "}, {backendRefs: [{group: inference.networking.x-k8s.io, kind: "
 				     "InferencePoolImport, name: p, filters: [{type: "
-				     "RequestHeaderModifier}]}]}"));
+				     "RequestMirror}]}, {group: inference.networking.x-k8s.io, kind: "
+				     "InferencePoolImport, name: p}]}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
 	assert_int_equal(route->rule_count, 2);
 	assert_int_equal(route->rules[0].backends[0].pool, POOL_NONE);
 	assert_int_equal(route->rules[1].backends[0].pool, POOL_NONE);
+	assert_int_equal(route->rules[1].backends[1].pool, 0);
 	must_say(&world, "spec.rules[0].filters[0].type", "ExternalAuth", "500");
 	must_say(&world, "spec.rules[1].matches[0].path.value", "/(a", "left out");
-	must_say(&world, "spec.rules[2].backendRefs[0]", "filters of a single backend", "500");
+	must_say(&world, "spec.rules[2].backendRefs[0].filters[0].type", "RequestMirror",
+		 "on a single backend");
 	world_deinit(&world);
 }
 
@@ -962,6 +998,7 @@ int main(void)
 		cmocka_unit_test(every_match_and_filter_arrives),
 		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
 		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
+		cmocka_unit_test(filters_of_a_backend_come_after_those_of_the_rule),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
 		cmocka_unit_test(adapters_belong_to_their_base_model),

@@ -164,6 +164,18 @@ static const struct refused {
 	 "spec.rules[0].timeouts.request", "not a duration"},
 	{ROUTE_HEAD "spec: {rules: [{timeouts: {request: 1s, backendRequest: 2s}}]}\n",
 	 "spec.rules[0].timeouts.backendRequest", "longer than"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{backendRefs: [{name: s}, {name: t, filters: [{type: URLRewrite, "
+	 "urlRewrite: {path: {type: ReplaceFullPath}}}]}]}]}\n",
+	 "spec.rules[0].backendRefs[1].filters[0].urlRewrite.path.replaceFullPath", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{backendRefs: [{name: s, filters: [{type: URLRewrite}, {type: "
+		    "RequestRedirect}]}]}]}\n",
+	 "spec.rules[0].backendRefs[0].filters[1].type", "exclude each other"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: CORS, cors: {}}], backendRefs: [{name: s, "
+	 "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: "
+	 "access-control-x, value: y}]}}]}]}]}\n",
+	 "spec.rules[0].backendRefs[0].filters[0].responseHeaderModifier", "CORS"},
 	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS}]}]}\n", "spec.rules[0].filters[0].cors",
 	 "missing"},
 	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {allowOrigins: ['*', "
