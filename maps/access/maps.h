@@ -194,6 +194,8 @@ int passive_read(const struct maps *maps, uint32_t endpoint, struct passive *ret
 /* ---- listeners (proxy parent) ---- */
 /* Puts a listening socket into slot LISTENER_IPV4 or LISTENER_IPV6. */
 int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
+/* New connections find nobody from here on.  -EINVAL: the slot is empty. */
+int listeners_remove(const struct maps *maps, uint32_t slot);
 
 /* ---- admin (CLI) ---- */
 /* Writes one slot so that a reader never sees the state of one generation with

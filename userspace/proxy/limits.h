@@ -24,9 +24,10 @@
 #define UPSTREAM_IDLE_NS (4 * NS_PER_S) /* uvicorn closes idle connections after 5 s */
 
 #define SESSION_IDLE_NS (75 * NS_PER_S)
-#define SESSION_HEAD_NS (15 * NS_PER_S) /* first byte to whole head */
 #define SESSION_STALL_NS (60 * NS_PER_S) /* no progress with a body or an answer */
+#define LAST_ACCEPTS_NS (300 * NS_PER_MS) /* for connections whose handshake is under way */
 #define SESSION_DRAIN_NS (1 * NS_PER_S) /* for the request that is on its way */
+#define SESSION_DRAIN_FIRST_NS (3 * NS_PER_S) /* for a connection's first one: it surely is */
 #define SESSION_LINGER_NS (5 * NS_PER_S)
 #define SESSION_LINGER_BYTES (64u << 20)
 

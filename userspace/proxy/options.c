@@ -22,6 +22,7 @@ const struct proxy_options proxy_options_default = {
 	.buffers_max = 4096,
 	.attempts = 4,
 	.connect_timeout_ms = 1000,
+	.head_timeout_s = 15,
 	.request_timeout_s = 600,
 	.upgrade_idle_s = 300,
 	.drain_timeout_s = 30,
@@ -134,6 +135,7 @@ NUMBER(sessions_max, "sessions-max", 1, 1ul << 20)
 NUMBER(buffers_max, "buffers-max", 16, 1ul << 20)
 NUMBER(attempts, "attempts", 1, ATTEMPTS_MAX)
 NUMBER(connect_timeout_ms, "connect-timeout-ms", 1, 600000)
+NUMBER(head_timeout_s, "head-timeout-s", 1, 86400)
 NUMBER(request_timeout_s, "request-timeout-s", 1, 86400)
 NUMBER(upgrade_idle_s, "upgrade-idle-s", 1, 86400)
 NUMBER(drain_timeout_s, "drain-timeout-s", 0, 86400)
@@ -155,6 +157,8 @@ static const struct option_row rows[] = {
 	 set_attempts},
 	{"connect-timeout-ms", 0, "N", "for a connection to an endpoint (1000)",
 	 set_connect_timeout_ms},
+	{"head-timeout-s", 0, "N",
+	 "from a request's first byte to the end of its head, else 408 (15)", set_head_timeout_s},
 	{"request-timeout-s", 0, "N", "for a request whose route says nothing (600)",
 	 set_request_timeout_s},
 	{"upgrade-idle-s", 0, "N", "how long an upgraded connection may be silent, both ways (300)",

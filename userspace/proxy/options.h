@@ -29,6 +29,7 @@ struct proxy_options {
 	size_t buffers_max; /* of one worker */
 	unsigned attempts;
 	unsigned connect_timeout_ms;
+	unsigned head_timeout_s;
 	unsigned request_timeout_s;
 	unsigned upgrade_idle_s;
 	unsigned drain_timeout_s;

@@ -250,6 +250,8 @@ static void a_listening_socket_goes_into_its_slot(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(listeners_put(maps, LISTENER_IPV4, fd), 0);
 	assert_int_equal(listeners_put(maps, LISTENERS_MAX, fd), -E2BIG);
+	assert_int_equal(listeners_remove(maps, LISTENER_IPV4), 0);
+	assert_int_equal(listeners_remove(maps, LISTENER_IPV4), -EINVAL);
 }
 
 int main(void)
