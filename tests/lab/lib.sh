@@ -231,11 +231,11 @@ lab_proxy_start() {
 		${SLUICE_LAB_PROXY_OPTIONS:-}
 }
 
-# lab_proxy_replace: a successor in the place of the proxy that runs
+# lab_proxy_replace [OPTIONS...]: a successor in the place of the proxy that runs
 lab_proxy_replace() {
 	# shellcheck disable=SC2086 # several words
 	lab_spawn proxy gw "$LAB_BIN/sluice-proxy" --instance "$lab_name" --workers 2 --replace \
-		${SLUICE_LAB_PROXY_OPTIONS:-}
+		${SLUICE_LAB_PROXY_OPTIONS:-} "$@"
 }
 
 lab_gateway_up() {

@@ -1,16 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # A new proxy takes the place of the one that runs, under requests that never stop and streams that
-# last longer than the change: none fails, and every stream is whole.
+# last longer than the change: none fails, and every stream is whole.  Then one that is told to end:
+# what it has begun it finishes, up to the limit.
 # shellcheck source=tests/lab/testing.sh
 . "$(dirname "$0")/testing.sh"
 lab_begin
 steady=$LAB_ROOT/build/tests/lab/tools/steady
 [ -x "$steady" ] || skip_all "build/tests/lab/tools/steady is not built; make tests"
 
-proxy_is_not() {
-	[ "$(lab_pid proxy)" != "$1" ] && lab_running proxy
-}
 # workers_of PID
 workers_of() {
 	pgrep -c -P "$1" sluice-worker
@@ -18,10 +16,7 @@ workers_of() {
 counter() {
 	lab_in gw curl -s -m 5 "http://127.0.0.1:9466/metrics" | awk -v m="$1" '$1 == m { print $2 }'
 }
-proxy_says() {
-	grep -q "$1" "$lab_dir/proxy.log"
-}
-# replaced OPTIONS...: a successor is started and ends without having the place
+# refused_successor OPTIONS...: a successor is started and ends without having the place
 refused_successor() {
 	! lab_in gw timeout 60 "$LAB_BIN/sluice-proxy" --instance "$lab_name" --workers 2 --replace "$@" \
 		2>&1
@@ -33,13 +28,34 @@ field() {
 	sed -n "s/.*\\b$1 \\([0-9]*\\).*/\\1/p" <<<"$result"
 }
 
-mkfifo "$test_work/go"
-lab_in client "$steady" "$LAB_VIP" 80 gemma-3-27b-it 4 4 50 400 \
-	<"$test_work/go" >"$test_work/steady" 2>"$test_work/steady.errors" &
-steady_pid=$!
-exec 7>"$test_work/go"
-undo kill $steady_pid
-check "50 streams have begun" wait_for 60 grep -q streaming "$test_work/steady"
+# steady_start KEPT FRESH STREAMS TOKENS: until steady_stop, which sets $result
+steady_start() {
+	rm -f "$test_work/go" "$test_work/steady"
+	mkfifo "$test_work/go"
+	lab_in client "$steady" "$LAB_VIP" 80 gemma-3-27b-it "$@" \
+		<"$test_work/go" >"$test_work/steady" 2>"$test_work/steady.errors" &
+	steady_pid=$!
+	undo kill $steady_pid
+	exec 7>"$test_work/go"
+	check "$3 streams have begun" wait_for 60 grep -q streaming "$test_work/steady"
+}
+steady_stop() {
+	exec 7>&-
+	wait $steady_pid
+	result=$(tail -n 1 "$test_work/steady")
+}
+# results FIELD=COUNT...: exactly so many
+results() {
+	local one
+
+	cat "$test_work/steady.errors"
+	echo "$result"
+	for one; do
+		equals "$(field "${one%=*}")" "${one#*=}" || return 1
+	done
+}
+
+steady_start 4 4 50 400
 starts=$(counter sluice_proxy_worker_starts_total)
 requests=$(counter sluice_proxy_sessions_total)
 
@@ -61,13 +77,10 @@ check "a signal starts one, too" wait_for 30 proxy_is_not "$second"
 check "a proxy that hands over nothing is refused its place" eval \
 	'! lab_in gw "$LAB_BIN/sluice-proxy" --instance "$lab_name"'
 
-exec 7>&-
-wait $steady_pid
-result=$(tail -n 1 "$test_work/steady")
-check "no request failed" eval 'cat "$test_work/steady.errors"; echo "$result"
-	[ "$(field failed)" = 0 ] && [ "$(field asked)" -gt 200 ]'
-check "every stream was whole" equals "$(field whole)" 50
-check "connections that were kept were told that they end" eval '[ "$(field closed)" -ge 4 ]'
+steady_stop
+check "no request failed, every stream was whole" results failed=0 refused=0 whole=50
+check "many were asked" between 200 "$(field asked)" 10000000
+check "connections that were kept were told that they end" between 4 "$(field closed)" 10000000
 check "the first proxy has ended" wait_for 40 eval "! kill -0 $first"
 check "the second as well" wait_for 40 eval "! kill -0 $second"
 check "nothing is counted in flight" wait_for 15 in_flight_is 0
@@ -75,4 +88,27 @@ check "the gateway answers" chat_is_good llama-3-8b-instruct
 check "a proxy that is killed after that is replaced by its keeper" eval \
 	'third=$(lab_pid proxy); kill -9 "$third"; wait_for 30 proxy_is_not "$third" &&
 	wait_for 30 chat_is_good llama-3-8b-instruct'
+
+# ended PID TOKENS: what becomes of 20 streams of so many tokens when that proxy is told to end
+undo rm -f "$lab_dir/proxy.hold"
+touch "$lab_dir/proxy.hold" # nobody starts it again
+ended() {
+	steady_start 4 0 20 "$2"
+	kill -TERM "$1"
+	check "it ends" wait_for 40 eval "! kill -0 $1"
+	steady_stop
+}
+pid=$(lab_pid proxy)
+ended "$pid" 200
+check "streams under way are finished, other requests as well" results failed=0 whole=20
+check "connections that were kept were told so" between 4 "$(field closed)" 10000000
+check "new ones are refused" between 1 "$(field refused)" 10000000
+check "its pid file and its socket are gone" eval \
+	'[ ! -e "$lab_run_dir/proxy.pid" ] && [ ! -e "$lab_run_dir/proxy.sock" ]'
+undo lab_proxy_replace # where no proxy runs it is one as any other
+check "a proxy with a limit of one second" eval 'lab_proxy_replace --drain-timeout-s 1;
+	wait_for 20 chat_is_good gemma-3-27b-it'
+pid=$(lab_pid proxy)
+ended "$pid" 2000
+check "streams that take longer than the limit are cut" results failed=20 whole=0
 test_end

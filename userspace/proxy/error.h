@@ -19,6 +19,8 @@
 	  "the request cannot be understood")                                                      \
 	X(ERROR_PROXY_PROTOCOL, 400, "", "proxy_protocol",                                         \
 	  "the connection does not begin with a PROXY header")                                     \
+	X(ERROR_PROXY_UNTRUSTED, 403, "", "proxy_untrusted",                                       \
+	  "the connection comes from none of the balancers that are believed")                     \
 	X(ERROR_BAD_BODY, 400, "invalid_request_error", "bad_body", "the body is not acceptable")  \
 	X(ERROR_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found",                  \
 	  "this model is not served here")                                                         \

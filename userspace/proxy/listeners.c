@@ -116,3 +116,9 @@ int listeners_publish(const struct maps *maps, int (*listeners)[WORKER_LISTENERS
 	}
 	return 0;
 }
+
+void listeners_withdraw(const struct maps *maps)
+{
+	for (uint32_t f = 0; f < WORKER_LISTENERS; f++)
+		listeners_remove(maps, f); /* an empty one is as good */
+}

@@ -15,5 +15,8 @@ int listeners_open(int (*listeners)[WORKER_LISTENERS], unsigned held, unsigned c
 void listeners_close(int (*listeners)[WORKER_LISTENERS], unsigned count);
 /* Gives one member a family to sk_lookup.  Logs. */
 int listeners_publish(const struct maps *maps, int (*listeners)[WORKER_LISTENERS]);
+/* Takes it away again: a connection that begins after this is refused, one that has
+ * begun still reaches its listener. */
+void listeners_withdraw(const struct maps *maps);
 
 #endif

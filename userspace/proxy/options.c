@@ -2,11 +2,14 @@
 #include "userspace/proxy/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/proxy/limits.h"
+
+#define PREFIX_TEXT_MAX 64
 
 const struct proxy_options proxy_options_default = {
 	.instance = INSTANCE_DEFAULT,
@@ -19,6 +22,7 @@ const struct proxy_options proxy_options_default = {
 	.buffers_max = 4096,
 	.attempts = 4,
 	.connect_timeout_ms = 1000,
+	.head_timeout_s = 15,
 	.request_timeout_s = 600,
 	.upgrade_idle_s = 300,
 	.drain_timeout_s = 30,
@@ -76,6 +80,35 @@ static int set_replace(void *ctx, const char *value)
 	return 0;
 }
 
+/* Again and again: they add up. */
+static int set_balancers(void *ctx, const char *value)
+{
+	struct proxy_options *options = ctx;
+	char text[PREFIX_TEXT_MAX];
+
+	options->proxy_protocol = true;
+	for (;;) {
+		size_t length = strcspn(value, ",");
+
+		if (options->balancer_count == BALANCERS_MAX)
+			return log_error(-EINVAL,
+					 "--proxy-protocol-from: takes %d prefixes at most",
+					 BALANCERS_MAX);
+		snprintf(text, sizeof(text), "%.*s", (int)length, value);
+		if (length >= sizeof(text) ||
+		    prefix_parse(text, &options->balancers[options->balancer_count]))
+			return log_error(
+				-EINVAL,
+				"--proxy-protocol-from %.*s: wants prefixes like 10.1.0.0/16 "
+				"or 2001:db8::/32, with no bit set behind them",
+				(int)length, value);
+		options->balancer_count++;
+		if (!value[length])
+			return 0;
+		value += length + 1;
+	}
+}
+
 static int set_log_level(void *ctx, const char *value)
 {
 	if (log_level_parse(value, &((struct proxy_options *)ctx)->log_level))
@@ -102,6 +135,7 @@ NUMBER(sessions_max, "sessions-max", 1, 1ul << 20)
 NUMBER(buffers_max, "buffers-max", 16, 1ul << 20)
 NUMBER(attempts, "attempts", 1, ATTEMPTS_MAX)
 NUMBER(connect_timeout_ms, "connect-timeout-ms", 1, 600000)
+NUMBER(head_timeout_s, "head-timeout-s", 1, 86400)
 NUMBER(request_timeout_s, "request-timeout-s", 1, 86400)
 NUMBER(upgrade_idle_s, "upgrade-idle-s", 1, 86400)
 NUMBER(drain_timeout_s, "drain-timeout-s", 0, 86400)
@@ -123,6 +157,8 @@ static const struct option_row rows[] = {
 	 set_attempts},
 	{"connect-timeout-ms", 0, "N", "for a connection to an endpoint (1000)",
 	 set_connect_timeout_ms},
+	{"head-timeout-s", 0, "N",
+	 "from a request's first byte to the end of its head, else 408 (15)", set_head_timeout_s},
 	{"request-timeout-s", 0, "N", "for a request whose route says nothing (600)",
 	 set_request_timeout_s},
 	{"upgrade-idle-s", 0, "N", "how long an upgraded connection may be silent, both ways (300)",
@@ -137,6 +173,9 @@ static const struct option_row rows[] = {
 	{"replace", 0, NULL,
 	 "take the place of the proxy that runs, if one does: it finishes what it has",
 	 set_replace},
+	{"proxy-protocol-from", 0, "PREFIX,...",
+	 "the same, and connections from elsewhere are closed: 10.1.0.0/16,2001:db8::/32",
+	 set_balancers},
 	{"log-level", 0, "LEVEL", "error, warning, info or debug (info)", set_log_level},
 };
 

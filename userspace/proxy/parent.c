@@ -145,6 +145,7 @@ void parent_stop(struct parent *parent)
 	if (parent->owner) {
 		unlink(proxy->socket_path);
 		heirs_dismiss(parent);
+		listeners_withdraw(proxy->maps);
 	}
 	parent_keeper_end(parent);
 	parent_workers_signal(parent, SIGTERM);
@@ -276,7 +277,7 @@ static void pins_check(struct parent *parent)
 		return;
 	for (unsigned i = 0; i < proxy->worker_count; i++) {
 		if (parent->workers[i].pid)
-			kill(parent->workers[i].pid, SIGTERM);
+			kill(parent->workers[i].pid, SIGUSR2);
 		parent->workers[i].pid = 0; /* it ends by itself, unknown to us */
 		worker_start(parent, i);
 	}

@@ -215,7 +215,10 @@ void session_begin_idle(struct session *s)
 	s->state = SESSION_IDLE;
 	input_want(s, true);
 	interest_set(s);
-	session_timer_set(s, s->worker->draining ? SESSION_DRAIN_NS : SESSION_IDLE_NS);
+	if (s->worker->draining)
+		session_drain(s);
+	else
+		session_timer_set(s, SESSION_IDLE_NS);
 }
 
 void session_begin_head(struct session *s)
@@ -223,11 +226,11 @@ void session_begin_head(struct session *s)
 	struct worker *w = s->worker;
 
 	s->state = SESSION_HEAD;
-	s->unparsed = true;
+	s->asked = s->unparsed = true;
 	s->head_length = 0;
 	http_parser_init(&s->parser, HTTP_REQUEST_MESSAGE);
 	exchange_begin(&s->exchange, loop_now_ns(w->loop), clock_realtime_ns());
-	session_timer_set(s, SESSION_HEAD_NS);
+	session_timer_set(s, w->options.head_timeout_s * NS_PER_S);
 }
 
 /* The answer has left: what comes next?  One that began before the worker drains
@@ -449,11 +452,14 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		session_shut(s);
 		return;
 	}
-	session_timer_set(s, s->state == SESSION_PREFACE ? SESSION_HEAD_NS : SESSION_IDLE_NS);
+	session_timer_set(s, s->state == SESSION_PREFACE ? worker->options.head_timeout_s * NS_PER_S
+							 : SESSION_IDLE_NS);
+	if (s->state == SESSION_PREFACE && !session_preface_is_believed(s))
+		session_preface_fail(s, ERROR_PROXY_UNTRUSTED);
 }
 
 void session_drain(struct session *s)
 {
 	if (s->state == SESSION_IDLE || s->state == SESSION_PREFACE)
-		session_timer_set(s, SESSION_DRAIN_NS);
+		session_timer_set(s, s->asked ? SESSION_DRAIN_NS : SESSION_DRAIN_FIRST_NS);
 }

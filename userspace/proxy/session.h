@@ -72,6 +72,7 @@ struct session {
 	uint16_t client_port, vip_port; /* host order */
 	bool spare; /* beyond the limit: its request is answered with 429 */
 	bool busy; /* inside an event of its own: session_pump runs at its end */
+	bool asked; /* a request has begun on this connection */
 	bool unparsed; /* the buffer has bytes the parser has not seen */
 	bool input_paused; /* EPOLLIN is off: more came than we want now */
 	bool half_closed; /* the client sent FIN and --half-close is set */

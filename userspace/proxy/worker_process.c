@@ -18,6 +18,7 @@ struct worker_process {
 	int listeners[WORKER_LISTENERS];
 	struct watch signals;
 	struct watch parent;
+	struct timer deaf;
 };
 
 /* Our copies of the listeners go too: a queue that nobody serves would hold
@@ -29,6 +30,19 @@ static void drain(struct worker_process *process, bool leave_queue)
 		closep(&process->listeners[i]);
 }
 
+static void on_deaf(struct timer *timer)
+{
+	drain(container_of(timer, struct worker_process, deaf), false);
+}
+
+/* The parent leads no new connections here any more, and this socket is the last of
+ * its kind: what is still in a handshake is waited for, because it would be reset. */
+static void last_accepts(struct worker_process *process)
+{
+	if (!process->worker->draining && !timer_is_armed(&process->deaf))
+		loop_timer_after(process->worker->loop, &process->deaf, LAST_ACCEPTS_NS);
+}
+
 static void on_signal(struct watch *watch, uint32_t events)
 {
 	struct worker_process *process = container_of(watch, struct worker_process, signals);
@@ -37,7 +51,7 @@ static void on_signal(struct watch *watch, uint32_t events)
 	(void)events;
 	while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM)
-			drain(process, false);
+			last_accepts(process);
 		else if (info.ssi_signo == SIGUSR2) /* a successor has the listeners */
 			drain(process, true);
 		else if (info.ssi_signo == SIGUSR1)
@@ -103,6 +117,7 @@ static int run(const struct worker_config *config, pid_t parent, int ready_fd)
 	if (err)
 		return err;
 	process.worker = worker;
+	process.deaf = TIMER_INIT(on_deaf);
 	memcpy(process.listeners, config->listener_fds, sizeof(process.listeners));
 	err = watch_signals(&process, &signals);
 	if (!err)

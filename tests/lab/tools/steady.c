@@ -10,10 +10,11 @@
  * standard input the requests under way finish, the streams are read to their end,
  * and one line says
  *
- *   asked N failed N closed N streams N whole N
+ *   asked N failed N refused N closed N streams N whole N
  *
- * closed: connections that ended because an answer had said so; one that ends while
- * an answer is owed is a failure.  stderr has a line for each. */
+ * refused: connections that nobody listened for.  closed: those that ended because an
+ * answer had said so; one that ends while an answer is owed is a failure.  stderr has
+ * a line for each failure. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -45,7 +46,7 @@ static socklen_t target_length;
 static const char *model;
 static unsigned tokens;
 static bool stopping;
-static unsigned asked, failed, closed, begun, whole;
+static unsigned asked, failed, refused, closed, begun, whole;
 
 #define COUNT(what) __atomic_fetch_add(&(what), 1, __ATOMIC_RELAXED)
 
@@ -70,7 +71,10 @@ static int connection_open(void)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&target, target_length) == 0)
 		return fd;
-	fail("connect: %s", strerror(errno));
+	if (errno == ECONNREFUSED)
+		COUNT(refused);
+	else
+		fail("connect: %s", strerror(errno));
 	close(fd);
 	return -1;
 }
@@ -232,7 +236,7 @@ int main(int argc, char **argv)
 	__atomic_store_n(&stopping, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < count; i++)
 		pthread_join(clients[i].thread, NULL);
-	printf("asked %u failed %u closed %u streams %u whole %u\n", asked, failed, closed, streams,
-	       whole);
+	printf("asked %u failed %u refused %u closed %u streams %u whole %u\n", asked, failed,
+	       refused, closed, streams, whole);
 	return 0;
 }
