@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -130,6 +131,31 @@ static void counters_outlive_the_process_that_counted(void **state)
 	proxy_metrics_free(m);
 }
 
+static void a_successor_goes_on_counting_in_the_same_memory(void **state)
+{
+	struct proxy_metrics *old, *new;
+	int fd = -1;
+	char *text;
+
+	(void)state;
+	assert_int_equal(proxy_metrics_create(2, &fd), 0);
+	assert_int_equal(proxy_metrics_map(fd, 2, &old), 0);
+	old->rows[1].sessions_total = 5;
+	old->rows[1].bytes_out = 70;
+	assert_int_equal(proxy_metrics_map(fd, 2, &new), 0);
+	proxy_metrics_free(old);
+	new->rows[1].bytes_out += 7;
+	text = expose(new);
+	has(text, "sluice_proxy_sent_bytes_total 77\n");
+	free(text);
+	assert_int_equal(proxy_metrics_map(fd, 3, &old), -EPROTO);
+	new->layout++;
+	assert_int_equal(proxy_metrics_map(fd, 2, &old), -EPROTO);
+	proxy_metrics_free(new);
+	assert_int_equal(ftruncate(fd, 1), -1); /* nobody can take it away */
+	close(fd);
+}
+
 static void every_status_has_a_place(void **state)
 {
 	(void)state;
@@ -147,6 +173,7 @@ int main(void)
 		cmocka_unit_test(names_beyond_the_table_count_as_other),
 		cmocka_unit_test(a_name_claimed_twice_is_shown_once),
 		cmocka_unit_test(counters_outlive_the_process_that_counted),
+		cmocka_unit_test(a_successor_goes_on_counting_in_the_same_memory),
 		cmocka_unit_test(every_status_has_a_place),
 	};
 
