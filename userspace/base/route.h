@@ -17,6 +17,9 @@
 #define ROUTE_TIMEOUT_OFF UINT32_MAX
 #define ROUTES_MAX 16384
 #define ROUTE_LISTENERS_MAX 1024
+#define POOL_REWRITES_MAX 1024 /* rules that rename models, of one pool */
+#define REWRITE_MODELS_MAX 256 /* names that one of them matches */
+#define REWRITE_TARGETS_MAX 64
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -59,6 +62,20 @@ struct snapshot_filters {
 	const char *redirect_scheme, *redirect_host, *redirect_path; /* NULL: kept */
 	enum rewrite_type redirect_path_type;
 	uint16_t redirect_port; /* 0: by scheme */
+};
+
+/* ---- models under other names, of a pool (InferenceModelRewrite) ---- */
+
+struct snapshot_rewrite {
+	const char *name; /* "namespace/name" of the object */
+	size_t model_count;
+	const char **models; /* as clients say them; none: every model */
+	size_t target_count; /* at least one */
+	struct snapshot_rewrite_target {
+		const char *model; /* as the model servers know it */
+		uint32_t weight; /* 1 to 1000000 */
+	} * targets;
+	uint32_t weight_sum; /* reading fills it in; not in the file */
 };
 
 struct snapshot_backend {

@@ -3,16 +3,7 @@
 
 #include <string.h>
 
-/* A name that we would take from a client. */
-static bool name_is_good(const char *name, size_t length)
-{
-	struct model_facts facts;
-	struct model_name judged;
-
-	model_name_begin(&judged, &facts);
-	model_name_append(&judged, name, length);
-	return model_name_judge(&judged) == MODEL_OK;
-}
+#include "userspace/model/name.h"
 
 static void json_string_put(struct model_rewrite *rewrite, const char *name, size_t length)
 {
@@ -34,7 +25,7 @@ bool model_rewrite_make(const struct model_request *request, const char *name, s
 {
 	const struct model_facts *facts = request->facts;
 
-	if (facts->name_begin == facts->name_end || !name_is_good(name, length))
+	if (facts->name_begin == facts->name_end || model_name_check(name, length) != MODEL_OK)
 		return false;
 	ret_rewrite->begin = facts->name_begin;
 	ret_rewrite->end = facts->name_end;

@@ -243,6 +243,23 @@ static const struct field endpoint_fields[] = {
 };
 static const struct table endpoint_table = TABLE(snapshot_endpoint, endpoint_fields);
 
+static const struct field rewrite_target_fields[] = {
+	{PLAIN(snapshot_rewrite_target, model, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_rewrite_target, weight, FIELD_U32), .max = 1000000, .required = true},
+	{0},
+};
+static const struct table rewrite_target_table =
+	TABLE(snapshot_rewrite_target, rewrite_target_fields);
+
+static const struct field rewrite_fields[] = {
+	{PLAIN(snapshot_rewrite, name, FIELD_STRING), .required = true},
+	{LIST(snapshot_rewrite, models, model_count, FIELD_STRINGS, REWRITE_MODELS_MAX)},
+	{LIST(snapshot_rewrite, targets, target_count, FIELD_ARRAY, REWRITE_TARGETS_MAX),
+	 .sub = &rewrite_target_table, .required = true},
+	{0},
+};
+static const struct table rewrite_table = TABLE(snapshot_rewrite, rewrite_fields);
+
 static const struct field pool_fields[] = {
 	{PLAIN(snapshot_pool, id, FIELD_U32), .max = POOLS_MAX - 1, .required = true},
 	{PLAIN(snapshot_pool, name, FIELD_STRING), .required = true},
@@ -250,6 +267,8 @@ static const struct field pool_fields[] = {
 	{LIST(snapshot_pool, endpoints, endpoint_count, FIELD_ARRAY, ENDPOINTS_MAX),
 	 .sub = &endpoint_table},
 	{PLAIN(snapshot_pool, drain_timeout_ms, FIELD_U32)},
+	{LIST(snapshot_pool, rewrites, rewrite_count, FIELD_ARRAY, POOL_REWRITES_MAX),
+	 .sub = &rewrite_table},
 	{0},
 };
 static const struct table pool_table = TABLE(snapshot_pool, pool_fields);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "maps/layout/contract.h"
+#include "userspace/model/name.h"
 
 struct check {
 	struct snapshot *snapshot;
@@ -237,6 +238,36 @@ static bool route_check(struct check *check, struct snapshot_route *route)
 	return true;
 }
 
+static bool is_model(const char *name)
+{
+	return model_name_check(name, strlen(name)) == MODEL_OK;
+}
+
+static bool rewrite_check(struct check *check, struct snapshot_rewrite *rewrite, size_t pool,
+			  size_t i)
+{
+	if (!rewrite->target_count)
+		return fault_set(check, "a rewrite needs at least one",
+				 "pools[%zu].rewrites[%zu].targets", pool, i);
+	for (size_t k = 0; k < rewrite->model_count; k++) {
+		if (!is_model(rewrite->models[k]))
+			return fault_set(check, "not a model's name",
+					 "pools[%zu].rewrites[%zu].models[%zu]", pool, i, k);
+	}
+	rewrite->weight_sum = 0;
+	for (size_t k = 0; k < rewrite->target_count; k++) {
+		if (!is_model(rewrite->targets[k].model))
+			return fault_set(check, "not a model's name",
+					 "pools[%zu].rewrites[%zu].targets[%zu].model", pool, i, k);
+		if (!rewrite->targets[k].weight)
+			return fault_set(check, "0 is not a weight here",
+					 "pools[%zu].rewrites[%zu].targets[%zu].weight", pool, i,
+					 k);
+		rewrite->weight_sum += rewrite->targets[k].weight;
+	}
+	return true;
+}
+
 static bool pools_check(struct check *check)
 {
 	const struct snapshot *snapshot = check->snapshot;
@@ -252,6 +283,10 @@ static bool pools_check(struct check *check)
 			if (pool->endpoints[k].cluster >= snapshot->cluster_count)
 				return fault_set(check, "there is no such cluster",
 						 "pools[%zu].endpoints[%zu].cluster", i, k);
+		}
+		for (size_t k = 0; k < pool->rewrite_count; k++) {
+			if (!rewrite_check(check, &pool->rewrites[k], i, k))
+				return false;
 		}
 	}
 	return true;

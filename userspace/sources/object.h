@@ -33,6 +33,7 @@ enum object_kind {
 	KIND_POOL_IMPORT,
 	KIND_GCP_POOL_IMPORT,
 	KIND_OBJECTIVE,
+	KIND_MODEL_REWRITE,
 	KIND_HEALTH_CHECK_POLICY,
 	KIND_BACKEND_POLICY,
 	KIND_CLUSTER_PROFILE,
@@ -207,6 +208,24 @@ struct pool_import {
 struct objective {
 	int64_t priority;
 	struct reference pool;
+};
+
+/* InferenceModelRewrite */
+struct pool_rewrite {
+	struct reference pool;
+	size_t rule_count;
+	struct pool_rewrite_rule {
+		uint32_t line;
+		size_t match_count, target_count; /* no match: every model */
+		struct pool_rewrite_match {
+			const char *type; /* Exact */
+			const char *model;
+		} * matches;
+		struct pool_rewrite_target {
+			const char *model;
+			int64_t weight; /* UNSET: none given */
+		} * targets; /* at least one */
+	} * rules;
 };
 
 struct health_check_policy {

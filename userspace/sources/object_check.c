@@ -190,6 +190,26 @@ bool inference_pool_check(const struct object *object, struct object_fault *ret_
 	return true;
 }
 
+/* Weights are given to all targets of a rule or to none. */
+bool pool_rewrite_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct pool_rewrite *spec = object->spec;
+
+	for (size_t i = 0; i < spec->rule_count; i++) {
+		const struct pool_rewrite_rule *rule = &spec->rules[i];
+
+		for (size_t k = 1; k < rule->target_count; k++) {
+			if ((rule->targets[k].weight == UNSET) !=
+			    (rule->targets[0].weight == UNSET))
+				return fault_set(ret_fault, rule->line,
+						 "either all targets of a rule have a weight or "
+						 "none has",
+						 "spec.rules[%zu].targets[%zu].weight", i, k);
+		}
+	}
+	return true;
+}
+
 /* ---- GKE's policies ---- */
 
 bool health_check_policy_check(const struct object *object, struct object_fault *ret_fault)

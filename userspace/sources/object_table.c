@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "userspace/base/route.h"
+
 #define AT(s, member) .offset = offsetof(struct s, member)
 #define STRING(p, s, m) .path = (p), .type = FIELD_STRING, AT(s, m)
 #define INT(p, s, m, low, high, unset)                                                             \
@@ -203,6 +205,30 @@ TABLE(objective_table, objective,
       {INT("spec.priority", objective, priority, INT32_MIN, INT32_MAX, 0)},
       {STRUCT("spec.poolRef", objective, pool, pool_ref_table), .required = true});
 
+static const char *const model_match_words[] = {"Exact", NULL};
+
+TABLE(rewrite_match_table, pool_rewrite_match,
+      {STRING("model.type", pool_rewrite_match, type), .text = "Exact", .words = model_match_words},
+      {STRING("model.value", pool_rewrite_match, model), .required = true,
+       .check = text_check_model});
+
+TABLE(rewrite_target_table, pool_rewrite_target,
+      {STRING("modelRewrite", pool_rewrite_target, model), .required = true,
+       .check = text_check_model},
+      {INT("weight", pool_rewrite_target, weight, 1, 1000000, UNSET)});
+
+TABLE_WITH_LINE(rewrite_rule_table, pool_rewrite_rule, line,
+		{LIST("matches", pool_rewrite_rule, matches, match_count, REWRITE_MODELS_MAX,
+		      rewrite_match_table)},
+		{LIST("targets", pool_rewrite_rule, targets, target_count, REWRITE_TARGETS_MAX,
+		      rewrite_target_table),
+		 .required = true});
+
+TABLE(pool_rewrite_table, pool_rewrite,
+      {STRUCT("spec.poolRef", pool_rewrite, pool, pool_ref_table), .required = true},
+      {LIST("spec.rules", pool_rewrite, rules, rule_count, 256, rewrite_rule_table),
+       .required = true});
+
 /* ---- GKE's policies ---- */
 
 static const char *const specification_words[] = {"USE_FIXED_PORT", "USE_NAMED_PORT",
@@ -346,6 +372,12 @@ const struct kind_row kind_rows[KIND_COUNT] = {
 			    {"v1alpha2"},
 			    true,
 			    &objective_table},
+	[KIND_MODEL_REWRITE] = {"InferenceModelRewrite",
+				{GROUP_INFERENCE_X, "llm-d.ai"},
+				{"v1alpha2"},
+				true,
+				&pool_rewrite_table,
+				.check = pool_rewrite_check},
 	[KIND_HEALTH_CHECK_POLICY] = {"HealthCheckPolicy",
 				      {GROUP_GKE},
 				      {"v1"},
@@ -374,13 +406,13 @@ const struct kind_row kind_rows[KIND_COUNT] = {
 
 const char *const ignored_kinds[] = {
 	/* inference and gateway kinds that later versions will act upon */
-	"InferenceModelRewrite", "InferenceModel", "EndpointPickerConfig",
-	"GCPTrafficDistributionPolicy", "GCPRoutingExtension", "GCPTrafficExtension",
-	"MultiClusterIngress", "MultiClusterService", "BackendConfig", "FrontendConfig",
-	"ManagedCertificate", "GCPSessionAffinityPolicy", "GCPSessionAffinityFilter",
-	"GCPGatewayPolicy", "AutoscalingMetric", "BackendTLSPolicy", "GRPCRoute", "TCPRoute",
-	"TLSRoute", "UDPRoute", "XListenerSet", "ListenerSet", "ServiceImport", "ServiceExport",
-	"ResourceClaim", "ResourceClaimTemplate", "ResourceSlice", "DeviceClass", "Secret",
+	"InferenceModel", "EndpointPickerConfig", "GCPTrafficDistributionPolicy",
+	"GCPRoutingExtension", "GCPTrafficExtension", "MultiClusterIngress", "MultiClusterService",
+	"BackendConfig", "FrontendConfig", "ManagedCertificate", "GCPSessionAffinityPolicy",
+	"GCPSessionAffinityFilter", "GCPGatewayPolicy", "AutoscalingMetric", "BackendTLSPolicy",
+	"GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute", "XListenerSet", "ListenerSet",
+	"ServiceImport", "ServiceExport", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
+	"DeviceClass", "Secret",
 	/* what a cluster is full of and a gateway has no use for */
 	"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "LeaderWorkerSet",
 	"HorizontalPodAutoscaler", "PodDisruptionBudget", "PodMonitoring", "ServiceMonitor",

@@ -36,7 +36,9 @@ static const char full[] =
 	"{\"generation\":18446744073709551615,\"written_at\":5,"
 	"\"clusters\":[{\"id\":63,\"name\":\"cluster-a\",\"region\":\"europe-west4\"}],"
 	"\"pools\":[{\"id\":0,\"name\":\"ai/gemma\",\"kind\":\"InferencePoolImport\","
-	"\"endpoints\":[{\"id\":16383,\"generation\":7,\"cluster\":0}],\"drain_timeout_ms\":5000},"
+	"\"endpoints\":[{\"id\":16383,\"generation\":7,\"cluster\":0}],\"drain_timeout_ms\":5000,"
+	"\"rewrites\":[{\"name\":\"ai/w\",\"models\":[\"food-review\"],\"targets\":["
+	"{\"model\":\"food-review-1\",\"weight\":90},{\"model\":\"food-review-2\",\"weight\":10}]}]},"
 	"{\"id\":2047,\"name\":\"ai/llama\",\"kind\":\"Service\",\"drain_timeout_ms\":0}],"
 	"\"listeners\":[{\"gateway\":\"infra/gw\",\"name\":\"http\",\"addr\":\"10.99.0.1\",\"port\":80},"
 	"{\"gateway\":\"infra/gw\",\"name\":\"six\",\"addr\":\"2001:db8::1\",\"port\":8080,"
@@ -97,6 +99,9 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_null(snapshot->listeners[0].hostname);
 	rule = &snapshot->routes[0].rules[0];
 	assert_int_equal(rule->weight_sum, 100);
+	assert_int_equal(snapshot->pools[0].rewrites[0].weight_sum, 100);
+	assert_string_equal(snapshot->pools[0].rewrites[0].models[0], "food-review");
+	assert_int_equal(snapshot->pools[1].rewrite_count, 0);
 	assert_int_equal(rule->backends[0].pool, 0);
 	assert_int_equal(rule->backends[1].pool, POOL_NONE);
 	assert_int_equal(rule->matches[0].path_type, MATCH_PREFIX);
@@ -150,6 +155,9 @@ static void a_directory_that_cannot_be_written_is_named(void **state)
 
 #define LISTENER                                                                                   \
 	"\"listeners\":[{\"gateway\":\"g\",\"name\":\"l\",\"addr\":\"10.0.0.1\",\"port\":80}]"
+#define POOL_REWRITE(rewrite)                                                                      \
+	"{\"version\":1,\"generation\":1,\"pools\":[{\"id\":1,\"name\":\"p\",\"kind\":\"k\","      \
+	"\"rewrites\":[" rewrite "]}]}"
 #define RULE(members) ROUTE("\"listeners\":[0],\"rules\":[{" members "}]")
 #define ROUTE(members)                                                                             \
 	"{\"version\":1,\"generation\":1," LISTENER ",\"routes\":[{\"name\":\"ai/r\"," members "}]}"
@@ -201,6 +209,15 @@ static const struct hostile {
 	{"{\"version\":1,\"generation\":1,\"listeners\":[{\"gateway\":\"g\",\"name\":\"l\","
 	 "\"addr\":\"10.0.0.1\",\"port\":0}]}",
 	 "listeners[0].port: 0 is not a port"},
+	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[]}"),
+	 "pools[0].rewrites[0].targets: a rewrite needs at least one"},
+	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[{\"model\":\"a\",\"weight\":0}]}"),
+	 "pools[0].rewrites[0].targets[0].weight: 0 is not a weight here"},
+	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[{\"model\":\"a\\r\\nb\",\"weight\":1}]}"),
+	 "pools[0].rewrites[0].targets[0].model: not a model's name"},
+	{POOL_REWRITE(
+		 "{\"name\":\"w\",\"models\":[\"\"],\"targets\":[{\"model\":\"a\",\"weight\":1}]}"),
+	 "pools[0].rewrites[0].models[0]: not a model's name"},
 	{ROUTE("\"listeners\":[1],\"rules\":[]"),
 	 "routes[0].listeners[0]: there is no such listener"},
 	{ROUTE("\"listeners\":[\"a\"],\"rules\":[]"),

@@ -770,6 +770,66 @@ static void objectives_of_clusters_become_one_list(void **state)
 	world_deinit(&world);
 }
 
+/* ---- models under other names ---- */
+
+#define REWRITE(name, created, rules)                                                              \
+	"---\napiVersion: llm-d.ai/v1alpha2\nkind: InferenceModelRewrite\nmetadata: {name: " name  \
+	", namespace: ai, creationTimestamp: '" created "'}\n"                                     \
+	"spec: {poolRef: {name: p}, rules: [" rules "]}\n"
+#define RENAME(from, to)                                                                           \
+	"{matches: [{model: {value: " from "}}], targets: [{modelRewrite: " to "}]}"
+#define RENAME_ALL(to) "{targets: [{modelRewrite: " to "}]}"
+#define OLD "2026-01-01T00:00:00Z"
+#define YOUNG "2026-02-01T00:00:00Z"
+
+static void names_come_before_defaults_and_the_older_before_the_younger(void **state)
+{
+	static const char *const targets[] = {"old-a", "twin-a", "young-a", "old-all", "young-all"};
+	const struct desired_pool *pool;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml",
+		    POOL("p", "x") POOL("q", "x") REWRITE(
+			    "a", YOUNG, RENAME("m", "young-a") ", " RENAME_ALL("young-all"))
+			    REWRITE("y", OLD, RENAME_ALL("old-all") ", " RENAME("m", "old-a"))
+				    REWRITE("z", OLD, RENAME("m", "twin-a")));
+	world_resolve(&world);
+	pool = pool_named(&world, "ai/p");
+	assert_int_equal(pool->rewrite_count, ARRAY_SIZE(targets));
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		assert_string_equal(pool->rewrites[i].targets[0].model, targets[i]);
+	assert_string_equal(pool->rewrites[0].name, "ai/y");
+	assert_string_equal(pool->rewrites[0].models[0], "m");
+	assert_int_equal(pool->rewrites[0].weight_sum, 1);
+	assert_int_equal(pool->rewrites[3].model_count, 0);
+	assert_int_equal(pool_named(&world, "ai/q")->rewrite_count, 0);
+	world_deinit(&world);
+}
+
+static void a_rewrite_that_clusters_disagree_on_counts_as_the_first_says(void **state)
+{
+	const struct desired_pool *pool;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml",
+		    POOL("p", "x") REWRITE("same", OLD, RENAME("m", "t"))
+			    REWRITE("other", OLD, RENAME("n", "a")));
+	decoded_add(&world.b, "b.yaml",
+		    POOL_PRIVATE("q", "x") REWRITE("same", OLD, RENAME("m", "t"))
+			    REWRITE("other", OLD, RENAME("n", "b")));
+	world_resolve(&world);
+	pool = pool_named(&world, "ai/p");
+	assert_int_equal(pool->rewrite_count, 2);
+	assert_string_equal(pool->rewrites[0].targets[0].model, "a");
+	must_say(&world, "InferenceModelRewrite ai/other: spec", "cluster a", "make them equal");
+	must_say(&world, "InferenceModelRewrite ai/same: spec.poolRef.name", "cluster b has no",
+		 "ai/p");
+	assert_false(messages_say(&world.desired->messages, "ai/same: spec:", "", ""));
+	world_deinit(&world);
+}
+
 static void adapters_belong_to_their_base_model(void **state)
 {
 	struct world world = {0};
@@ -904,6 +964,8 @@ int main(void)
 		cmocka_unit_test(every_match_and_filter_arrives),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
+		cmocka_unit_test(names_come_before_defaults_and_the_older_before_the_younger),
+		cmocka_unit_test(a_rewrite_that_clusters_disagree_on_counts_as_the_first_says),
 		cmocka_unit_test(adapters_belong_to_their_base_model),
 		cmocka_unit_test(the_order_of_files_and_clusters_does_not_matter),
 		cmocka_unit_test(one_folder_may_be_config_and_target_cluster),

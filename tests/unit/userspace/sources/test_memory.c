@@ -84,6 +84,9 @@ static const char text[] =
 	"    backendRefs: [{group: networking.gke.io, kind: GCPInferencePoolImport, name: p}]\n---\n"
 	"apiVersion: inference.networking.x-k8s.io/v1alpha2\nkind: InferenceObjective\n"
 	"metadata: {name: o}\nspec: {priority: 1, poolRef: {name: p}}\n---\n"
+	"apiVersion: llm-d.ai/v1alpha2\nkind: InferenceModelRewrite\nmetadata: {name: w}\n"
+	"spec: {poolRef: {name: p}, rules: [{matches: [{model: {value: a}}],\n"
+	"  targets: [{modelRewrite: b}]}]}\n---\n"
 	"apiVersion: v1\nkind: ConfigMap\n"
 	"metadata: {name: m, labels: {inference.networking.k8s.io/bbr-managed: 'true'}}\n"
 	"data: {baseModel: b, adapters: '[x, y]'}\n";
@@ -147,7 +150,8 @@ static int run(void)
 		err = desired_resolve(&input, &desired);
 	}
 	if (!err && (desired->route_count != 1 || desired->endpoint_count != 1 ||
-		     desired->base_model_count != 3 || desired->objective_count != 1))
+		     desired->base_model_count != 3 || desired->objective_count != 1 ||
+		     desired->pools[0].rewrite_count != 1))
 		err = -EPROTO;
 	desired_free(desired);
 	for (size_t i = 0; i < taken.objects.count; i++)
