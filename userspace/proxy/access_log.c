@@ -127,6 +127,7 @@ void access_record_format(const struct access_record *r, struct text *text)
 	text_json_uint(text, "status", (uint64_t)r->status);
 	if (r->model)
 		text_json_string(text, "model", r->model, r->model_length);
+	put_string(text, "served_model", r->served_model);
 	if (r->stream)
 		text_json_bool(text, "stream", true);
 	put_string(text, "upgrade", r->upgrade);

@@ -35,6 +35,7 @@ struct access_record {
 	int status; /* told to the client; 499: it left before; 101: upgraded, and has ended */
 	const char *model; /* NULL: none */
 	size_t model_length;
+	const char *served_model; /* its name in the pool; NULL: the same */
 	bool stream;
 	const char *upgrade; /* the protocol that was agreed on, NULL: none */
 	const char *route; /* these four NULL when it did not get that far */

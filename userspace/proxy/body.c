@@ -123,17 +123,26 @@ int body_append(struct body *body, const char *data, size_t length)
 	return 0;
 }
 
-size_t body_vectors(const struct body *body, uint64_t offset, struct iovec *vectors, size_t max)
+uint64_t body_sent_bytes(const struct body *body, const struct model_rewrite *rewrite)
+{
+	return rewrite ? model_rewrite_body_length(rewrite, body->length) : body->length;
+}
+
+/* Of what is kept in memory, `*offset` to `end`; moves the offset on. */
+static size_t part_vectors(const struct body *body, uint64_t *offset, uint64_t end,
+			   struct iovec *vectors, size_t max)
 {
 	size_t used = 0;
 
-	while (used < max && offset < body->memory_bytes) {
-		uint64_t left = body->memory_bytes - offset;
-		char *at = body->room + offset;
-		uint64_t fits = body->room_bytes - offset;
+	if (end > body->memory_bytes)
+		end = body->memory_bytes;
+	while (used < max && *offset < end) {
+		uint64_t left = end - *offset;
+		char *at = body->room + *offset;
+		uint64_t fits = body->room_bytes - *offset;
 
-		if (offset >= body->room_bytes) {
-			uint64_t in_buffers = offset - body->room_bytes;
+		if (*offset >= body->room_bytes) {
+			uint64_t in_buffers = *offset - body->room_bytes;
 
 			at = body->buffers[in_buffers / BUFFER_BYTES] + in_buffers % BUFFER_BYTES;
 			fits = BUFFER_BYTES - in_buffers % BUFFER_BYTES;
@@ -141,17 +150,51 @@ size_t body_vectors(const struct body *body, uint64_t offset, struct iovec *vect
 		if (fits > left)
 			fits = left;
 		vectors[used++] = (struct iovec){at, (size_t)fits};
-		offset += fits;
+		*offset += fits;
 	}
 	return used;
 }
 
-ssize_t body_send_spilled(const struct body *body, uint64_t offset, int socket_fd)
+/* Where a byte behind the other name is kept. */
+static uint64_t offset_behind(const struct model_rewrite *rewrite, uint64_t offset)
 {
-	uint64_t left = body->length - offset;
-	off_t at = (off_t)(offset - body->memory_bytes);
-	ssize_t n;
+	return offset - rewrite->begin - rewrite->length + rewrite->end;
+}
 
+size_t body_vectors(const struct body *body, const struct model_rewrite *rewrite, uint64_t offset,
+		    struct iovec *vectors, size_t max)
+{
+	size_t used = 0, in_name;
+
+	if (!rewrite)
+		return part_vectors(body, &offset, body->length, vectors, max);
+	if (offset < rewrite->begin)
+		used = part_vectors(body, &offset, rewrite->begin, vectors, max);
+	if (offset < rewrite->begin || used == max)
+		return used; /* what comes next is in the file, or does not fit */
+	in_name = (size_t)(offset - rewrite->begin);
+	if (in_name < rewrite->length) {
+		vectors[used++] =
+			(struct iovec){(char *)rewrite->bytes + in_name, rewrite->length - in_name};
+		offset = rewrite->begin + rewrite->length;
+	}
+	offset = offset_behind(rewrite, offset);
+	return used + part_vectors(body, &offset, body->length, vectors + used, max - used);
+}
+
+ssize_t body_send_spilled(const struct body *body, const struct model_rewrite *rewrite,
+			  uint64_t offset, int socket_fd)
+{
+	uint64_t end = body->length, left;
+	ssize_t n;
+	off_t at;
+
+	if (rewrite && offset < rewrite->begin)
+		end = rewrite->begin;
+	else if (rewrite)
+		offset = offset_behind(rewrite, offset);
+	left = end - offset;
+	at = (off_t)(offset - body->memory_bytes);
 	do
 		n = sendfile(socket_fd, body->spill_fd, &at,
 			     left < SENDFILE_BYTES_MAX ? (size_t)left : SENDFILE_BYTES_MAX);

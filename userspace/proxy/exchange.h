@@ -107,6 +107,7 @@ struct exchange {
 	struct route_choice choice;
 	const char *base_model;
 	const struct snapshot_pool *pool;
+	const char *served_name; /* of the model in that pool; NULL: as the client says it */
 	uint64_t backends_tried; /* bit by index in the rule */
 	struct placement_request place;
 	struct pick pick; /* the latest */
@@ -145,7 +146,8 @@ struct exchange {
 	int status; /* as told to the client */
 	enum answer_framing framing;
 	bool event_stream; /* text/event-stream */
-	bool observed; /* session->looking.usage looks into the answer */
+	bool observed; /* session->looking.usage counts the answer's tokens */
+	bool restoring; /* it finds names of models, and the client's own is put there */
 	struct upgrade upgrade; /* `asked` is of the request */
 	bool upstream_keep_alive;
 	uint64_t first_byte_ns;

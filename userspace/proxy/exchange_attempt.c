@@ -12,7 +12,7 @@
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
 
-#define VECTORS_MAX (BODY_BUFFERS_MAX + 3)
+#define VECTORS_MAX (BODY_BUFFERS_MAX + 5)
 #define STALE_MAX 3 /* kept-alive connections that may turn out dead for one request */
 
 /* ---- failing ---- */
@@ -152,29 +152,32 @@ void attempt_on_timer(struct timer *timer)
 }
 
 /* The head as it goes upstream, made anew each time it is needed. */
-static bool request_head_format(struct exchange *x, struct text *text)
+static bool request_head_format(struct exchange *x, uint64_t body_bytes, struct text *text)
 {
 	struct session *s = x->session;
 	const struct http_head *head = session_head(s);
+	const char *client_name = x->has_model ? x->facts.name : NULL;
 	char target[BUFFER_BYTES];
 	struct text target_text = TEXT_INIT(target);
 	struct request_rewrite rewrite = {
 		.filters = &x->choice.rule->filters,
-		.model = x->has_model ? x->facts.name : NULL,
+		.model = x->served_name ? x->served_name : client_name,
 		.base_model = x->base_model,
 		.client = s->client,
-		.body_bytes = s->body.length,
+		.body_bytes = body_bytes,
 		.upgrade = x->upgrade.asked,
 		.has_body = s->has_body,
+		.plain_answer = x->served_name,
 	};
-	struct http_span path, query;
 
-	route_target_split(target_origin_form(head->target), &path, &query);
-	route_path_rewrite(&x->choice, path, query, &target_text);
+	if (x->served_name)
+		rewrite.base_model = route_base_model(x->snapshot->snapshot, x->served_name);
+	if (!exchange_target_format(x, x->served_name, &target_text))
+		return false;
 	rewrite.target = (struct http_span){target, target_text.length};
 	text_init(text, s->worker->head_text, sizeof(s->worker->head_text));
 	headers_format_request(head, &rewrite, text);
-	return !text->cut && !target_text.cut;
+	return !text->cut;
 }
 
 /* One write of head and body, as far as the socket takes it.
@@ -184,13 +187,15 @@ static int request_send(struct exchange *x)
 	struct session *s = x->session;
 	struct iovec vectors[VECTORS_MAX];
 	struct msghdr message = {.msg_iov = vectors};
+	struct model_rewrite room;
+	const struct model_rewrite *rewrite = exchange_body_rewrite(x, &room);
+	uint64_t body_bytes = body_sent_bytes(&s->body, rewrite), total;
 	struct text head;
-	uint64_t total;
 	ssize_t n;
 
-	if (!request_head_format(x, &head))
+	if (!request_head_format(x, body_bytes, &head))
 		return -EMSGSIZE;
-	total = head.length + s->body.length;
+	total = head.length + body_bytes;
 	while (x->sent < total) {
 		uint64_t offset = x->sent > head.length ? x->sent - head.length : 0;
 
@@ -198,12 +203,13 @@ static int request_send(struct exchange *x)
 		if (x->sent < head.length)
 			vectors[message.msg_iovlen++] =
 				(struct iovec){head.data + x->sent, head.length - x->sent};
-		message.msg_iovlen += body_vectors(&s->body, offset, vectors + message.msg_iovlen,
+		message.msg_iovlen += body_vectors(&s->body, rewrite, offset,
+						   vectors + message.msg_iovlen,
 						   VECTORS_MAX - message.msg_iovlen);
 		if (message.msg_iovlen)
 			n = sendmsg(x->upstream->fd, &message, MSG_NOSIGNAL);
 		else
-			n = body_send_spilled(&s->body, offset, x->upstream->fd);
+			n = body_send_spilled(&s->body, rewrite, offset, x->upstream->fd);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -330,8 +336,8 @@ static bool backend_next(struct exchange *x)
 	if (best == SIZE_MAX)
 		return false;
 	x->backends_tried |= 1ull << best;
-	x->pool = &x->snapshot->snapshot->pools[rule->backends[best].pool];
-	return true;
+	return !exchange_pool_take(x, &x->snapshot->snapshot->pools[rule->backends[best].pool]) ||
+	       backend_next(x);
 }
 
 static bool is_sheddable(struct exchange *x, const struct pick *pick)

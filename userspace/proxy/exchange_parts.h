@@ -22,6 +22,18 @@ struct proxy_endpoint *exchange_endpoint_counters(struct exchange *x);
 bool exchange_failure_is_of_the_way(enum exchange_failure failure);
 uint32_t exchange_failures_forgiven(enum exchange_failure failure);
 
+/* exchange_rename.c: the model under the name it has in a pool */
+/* The request is for that pool from now on.  NULL, or why it cannot say the name that its
+ * model has there; then nothing has changed. */
+const char *exchange_pool_take(struct exchange *x, const struct snapshot_pool *pool);
+/* Appends the target as it goes upstream, with this name in it if the client's is;
+ * false: it cannot be, or is too long. */
+bool exchange_target_format(struct exchange *x, const char *name, struct text *text);
+/* The name in the body that is sent: NULL when that is the client's, else `room`, filled. */
+const struct model_rewrite *exchange_body_rewrite(struct exchange *x, struct model_rewrite *room);
+/* Does this answer get the client's name back? */
+bool exchange_restores(const struct exchange *x, const struct http_head *head);
+
 /* exchange_record.c */
 void exchange_record(struct exchange *x, uint64_t now_ns);
 

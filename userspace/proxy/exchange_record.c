@@ -32,6 +32,7 @@ static void record_put(struct exchange *x, uint64_t now_ns)
 		.status = x->status,
 		.model = x->has_model ? x->facts.name : NULL,
 		.model_length = x->facts.name_length,
+		.served_model = x->served_name,
 		.stream = x->facts.stream,
 		.route = x->choice.route ? x->choice.route->name : NULL,
 		.pool = x->pool ? x->pool->name : NULL,

@@ -70,6 +70,7 @@ static bool backend_choose(struct exchange *x)
 {
 	const struct snapshot_rule *rule = x->choice.rule;
 	size_t index = route_backend(rule, worker_random(exchange_worker(x)));
+	const char *why;
 
 	if (index == SIZE_MAX || rule->backends[index].pool == POOL_NONE) {
 		struct proxy_error_detail detail = {0};
@@ -86,8 +87,11 @@ static bool backend_choose(struct exchange *x)
 	}
 	if (index < 64)
 		x->backends_tried |= 1ull << index;
-	x->pool = &x->snapshot->snapshot->pools[rule->backends[index].pool];
-	return true;
+	why = exchange_pool_take(x, &x->snapshot->snapshot->pools[rule->backends[index].pool]);
+	if (why)
+		session_refuse(x->session, ERROR_NOT_IMPLEMENTED,
+			       &(struct proxy_error_detail){.message = why, .param = "model"});
+	return !why;
 }
 
 static void route_request_fill(struct exchange *x, const struct http_head *head,

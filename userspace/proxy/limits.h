@@ -8,6 +8,7 @@
 #define BUFFER_BYTES (32u * 1024) /* one buffer of the pool; also the largest head */
 #define HEAD_FORMAT_BYTES (BUFFER_BYTES + 8u * 1024) /* a head with what we add to it */
 #define BODY_BUFFERS_MAX 8 /* of one request; the rest of its body goes to a file */
+#define RESTORED_BYTES (2 * BUFFER_BYTES) /* what one read becomes with the client's name in it */
 #define OUTBOX_BUFFERS_MAX 4 /* what one read and one head can leave unsent */
 #define BUFFERS_RESERVE_SHARE 8 /* 1/8 of the pool is kept for answers under way */
 

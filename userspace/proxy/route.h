@@ -62,6 +62,9 @@ enum route_verdict route_match(const struct snapshot *snapshot, const struct rou
  * no weight at all. */
 size_t route_backend(const struct snapshot_rule *rule, uint64_t random);
 
+/* The model's name in that pool, `random` choosing by weight; NULL: as the client says it. */
+const char *route_served_name(const struct snapshot_pool *pool, const char *model, uint64_t random);
+
 /* The base model of an adapter or served name, or NULL. */
 const char *route_base_model(const struct snapshot *snapshot, const char *model);
 

@@ -78,6 +78,7 @@ struct worker {
 	const struct session *head_of; /* ...of this session; NULL: of nobody */
 	struct http_head answer_head;
 	char read_buffer[BUFFER_BYTES];
+	char restored[RESTORED_BYTES]; /* of an answer, with the client's name for the model */
 	char head_text[HEAD_FORMAT_BYTES];
 };
 
