@@ -20,6 +20,7 @@
 #define POOL_REWRITES_MAX 1024 /* rules that rename models, of one pool */
 #define REWRITE_MODELS_MAX 256 /* names that one of them matches */
 #define REWRITE_TARGETS_MAX 64
+#define RULE_MIRRORS_MAX 16
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -48,6 +49,12 @@ struct snapshot_pair {
 
 enum rewrite_type { REWRITE_NONE, REWRITE_FULL_PATH, REWRITE_PREFIX };
 
+struct snapshot_mirror { /* a copy of the request goes there too */
+	uint32_t pool; /* index into pools */
+	const char *name; /* "namespace/name" as the route says it */
+	uint32_t numerator, denominator; /* of the requests; denominator not 0 */
+};
+
 struct snapshot_filters {
 	size_t request_set_count, request_add_count, request_remove_count;
 	struct snapshot_pair *request_set, *request_add;
@@ -62,6 +69,8 @@ struct snapshot_filters {
 	const char *redirect_scheme, *redirect_host, *redirect_path; /* NULL: kept */
 	enum rewrite_type redirect_path_type;
 	uint16_t redirect_port; /* 0: by scheme */
+	size_t mirror_count;
+	struct snapshot_mirror *mirrors;
 };
 
 /* ---- models under other names, of a pool (InferenceModelRewrite) ---- */

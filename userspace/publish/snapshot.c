@@ -173,6 +173,15 @@ static const struct table pair_table = TABLE(snapshot_pair, pair_fields);
 		LIST(snapshot_filters, member, counter, FIELD_ARRAY, 64), .sub = &pair_table       \
 	}
 
+static const struct field mirror_fields[] = {
+	{PLAIN(snapshot_mirror, pool, FIELD_U32), .required = true},
+	{PLAIN(snapshot_mirror, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_mirror, numerator, FIELD_U32), .required = true},
+	{PLAIN(snapshot_mirror, denominator, FIELD_U32), .required = true},
+	{0},
+};
+static const struct table mirror_table = TABLE(snapshot_mirror, mirror_fields);
+
 static const struct field filters_fields[] = {
 	HEADER_LIST(request_set, request_set_count),
 	HEADER_LIST(request_add, request_add_count),
@@ -189,6 +198,8 @@ static const struct field filters_fields[] = {
 	{PLAIN(snapshot_filters, redirect_path, FIELD_STRING)},
 	{PLAIN(snapshot_filters, redirect_path_type, FIELD_ENUM), .enum_names = rewrite_names},
 	{PLAIN(snapshot_filters, redirect_port, FIELD_U16)},
+	{LIST(snapshot_filters, mirrors, mirror_count, FIELD_ARRAY, RULE_MIRRORS_MAX),
+	 .sub = &mirror_table},
 	{0},
 };
 static const struct table filters_table = TABLE(snapshot_filters, filters_fields);

@@ -177,6 +177,21 @@ static bool redirect_check(struct check *check, const struct snapshot_filters *f
 	return true;
 }
 
+static bool mirrors_check(struct check *check, const struct snapshot_filters *filters)
+{
+	for (size_t i = 0; i < filters->mirror_count; i++) {
+		const struct snapshot_mirror *mirror = &filters->mirrors[i];
+
+		if (mirror->pool >= check->snapshot->pool_count)
+			return rule_fault(check, "there is no such pool",
+					  "filters.mirrors[%zu].pool", i);
+		if (!mirror->denominator || mirror->numerator > mirror->denominator)
+			return rule_fault(check, "not a fraction from 0 to 1",
+					  "filters.mirrors[%zu].numerator", i);
+	}
+	return true;
+}
+
 static bool filters_check(struct check *check, const struct snapshot_filters *filters)
 {
 	if (filters->rewrite_type != REWRITE_NONE && !filters->rewrite_path)
@@ -197,7 +212,7 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 			     "request_remove") &&
 	       removes_check(check, filters->response_remove, filters->response_remove_count,
 			     "response_remove") &&
-	       redirect_check(check, filters);
+	       redirect_check(check, filters) && mirrors_check(check, filters);
 }
 
 static bool rule_check(struct check *check, struct snapshot_rule *rule)

@@ -128,6 +128,11 @@ struct http_filter {
 	int64_t redirect_status;
 	const char *rewrite_host;
 	struct http_path_edit rewrite_path;
+	struct reference mirror; /* name NULL: none */
+	int64_t mirror_port; /* UNSET: none */
+	int64_t mirror_percent; /* UNSET: none */
+	bool has_mirror_fraction;
+	int64_t mirror_numerator, mirror_denominator; /* UNSET: none */
 };
 
 struct http_pair_match {

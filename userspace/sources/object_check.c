@@ -85,12 +85,35 @@ static bool status_is_redirect(int64_t status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+static bool mirror_check(struct route_check *check, const struct http_filter *filter, size_t i)
+{
+	if (strcmp(filter->type, "RequestMirror") != 0)
+		return true;
+	if (!filter->mirror.name)
+		return rule_fault(check, filter->line, "missing",
+				  "filters[%zu].requestMirror.backendRef", i);
+	if (filter->has_mirror_fraction && filter->mirror_percent != UNSET)
+		return rule_fault(check, filter->line,
+				  "only one of percent and fraction may be given",
+				  "filters[%zu].requestMirror.percent", i);
+	if (!filter->has_mirror_fraction)
+		return true;
+	if (filter->mirror_numerator == UNSET)
+		return rule_fault(check, filter->line, "missing",
+				  "filters[%zu].requestMirror.fraction.numerator", i);
+	if (filter->mirror_numerator > filter->mirror_denominator)
+		return rule_fault(check, filter->line, "larger than the denominator",
+				  "filters[%zu].requestMirror.fraction.numerator", i);
+	return true;
+}
+
 static bool filter_check(struct route_check *check, const struct http_filter *filter, size_t i)
 {
 	if (!status_is_redirect(filter->redirect_status))
 		return rule_fault(check, filter->line, "not one of 301, 302, 303, 307, 308",
 				  "filters[%zu].requestRedirect.statusCode", i);
-	return path_edit_check(check, &filter->redirect_path, filter->line, "requestRedirect.path",
+	return mirror_check(check, filter, i) &&
+	       path_edit_check(check, &filter->redirect_path, filter->line, "requestRedirect.path",
 			       i) &&
 	       path_edit_check(check, &filter->rewrite_path, filter->line, "urlRewrite.path", i);
 }

@@ -110,7 +110,15 @@ TABLE_WITH_LINE(
 	{PORT("requestRedirect.port", http_filter, redirect_port)},
 	{INT("requestRedirect.statusCode", http_filter, redirect_status, 301, 308, 302)},
 	{STRING("urlRewrite.hostname", http_filter, rewrite_host), .check = text_check_host},
-	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)});
+	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)},
+	{STRUCT("requestMirror.backendRef", http_filter, mirror, backend_ref_table)},
+	{PORT("requestMirror.backendRef.port", http_filter, mirror_port)},
+	{INT("requestMirror.percent", http_filter, mirror_percent, 0, 100, UNSET)},
+	{PRESENT("requestMirror.fraction", http_filter, has_mirror_fraction)},
+	{INT("requestMirror.fraction.numerator", http_filter, mirror_numerator, 0, INT32_MAX,
+	     UNSET)},
+	{INT("requestMirror.fraction.denominator", http_filter, mirror_denominator, 1, INT32_MAX,
+	     100)});
 
 static const char *const pair_words[] = {"Exact", "RegularExpression", NULL};
 

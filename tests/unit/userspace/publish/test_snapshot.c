@@ -55,7 +55,8 @@ static const char full[] =
 	"\"response_add\":[{\"name\":\"X-E\",\"value\":\"4\"}],\"response_remove\":[\"X-F\"],"
 	"\"rewrite_type\":\"ReplacePrefixMatch\",\"rewrite_path\":\"/\",\"rewrite_host\":\"h.test\","
 	"\"redirect_status\":302,\"redirect_scheme\":\"https\",\"redirect_host\":\"d.test\","
-	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443},"
+	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443,"
+	"\"mirrors\":[{\"pool\":1,\"name\":\"ai/llama\",\"numerator\":1,\"denominator\":8}]},"
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
 	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
 	"\"backend_timeout_ms\":500}]}],"
@@ -209,6 +210,8 @@ static const struct hostile {
 	{"{\"version\":1,\"generation\":1,\"listeners\":[{\"gateway\":\"g\",\"name\":\"l\","
 	 "\"addr\":\"10.0.0.1\",\"port\":0}]}",
 	 "listeners[0].port: 0 is not a port"},
+	{FILTERS("\"mirrors\":[{\"pool\":0,\"name\":\"a/b\",\"numerator\":1,\"denominator\":1}]"),
+	 "rules[0].filters.mirrors[0].pool: there is no such pool"},
 	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[]}"),
 	 "pools[0].rewrites[0].targets: a rewrite needs at least one"},
 	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[{\"model\":\"a\",\"weight\":0}]}"),

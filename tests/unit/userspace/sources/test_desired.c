@@ -691,7 +691,7 @@ static void every_match_and_filter_arrives(void **state)
 			"value: b}], add: [{name: C, value: d}], remove: [E]}}, {type: "
 			"ResponseHeaderModifier, responseHeaderModifier: {set: [{name: F, value: g}]}}, "
 			"{type: URLRewrite, urlRewrite: {hostname: h.test, path: {type: "
-			"ReplacePrefixMatch, replacePrefixMatch: ''}}}, {type: RequestMirror}]}, "
+			"ReplacePrefixMatch, replacePrefixMatch: ''}}}, {type: CORS}]}, "
 			"{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, "
 			"path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}"));
 	world_resolve(&world);
@@ -715,8 +715,47 @@ static void every_match_and_filter_arrives(void **state)
 	assert_int_equal(filters->redirect_status, 302);
 	assert_int_equal(filters->redirect_port, 8443);
 	assert_string_equal(filters->redirect_path, "/x");
-	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[3].type", "RequestMirror",
+	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[3].type", "CORS",
 		 "goes on without it");
+	world_deinit(&world);
+}
+
+#define MIRROR(name, share)                                                                        \
+	"{type: RequestMirror, requestMirror: {backendRef: {group: "                               \
+	"inference.networking.x-k8s.io, kind: InferencePoolImport, name: " name "}" share "}}"
+
+static void mirrors_have_their_share_and_those_without_a_pool_are_left_out(void **state)
+{
+	const struct snapshot_filters *filters;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x") POOL("q", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE("{filters: [" MIRROR("p", "") ", " MIRROR("gone", "") ", " MIRROR(
+			"q",
+			", percent: 25") ", " MIRROR("q",
+						     ", fraction: {numerator: 1, "
+						     "denominator: 1000}") ", "
+									   "{type: RequestMirror, requestMirror: {backendRef: {name: s, namespace: team, "
+									   "port: 80}}}], " BACKEND(
+										   "p") "}"));
+	world_resolve(&world);
+	filters = &world.desired->routes[0].rules[0].filters;
+	assert_int_equal(filters->mirror_count, 3);
+	assert_string_equal(filters->mirrors[0].name, "ai/p");
+	assert_int_equal(filters->mirrors[0].numerator, filters->mirrors[0].denominator);
+	assert_string_equal(world.desired->pools[filters->mirrors[1].pool].name, "ai/q");
+	assert_int_equal(filters->mirrors[1].numerator, 25);
+	assert_int_equal(filters->mirrors[1].denominator, 100);
+	assert_int_equal(filters->mirrors[2].numerator, 1);
+	assert_int_equal(filters->mirrors[2].denominator, 1000);
+	assert_int_not_equal(world.desired->routes[0].rules[0].backends[0].pool, POOL_NONE);
+	must_say(&world, "spec.rules[0].filters[1].requestMirror.backendRef", "ai/gone",
+		 "no request is mirrored to it");
+	must_say(&world, "spec.rules[0].filters[4].requestMirror.backendRef",
+		 "no ReferenceGrant in namespace team", "no request is mirrored to it");
 	world_deinit(&world);
 }
 
@@ -962,6 +1001,7 @@ int main(void)
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
 		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
 		cmocka_unit_test(every_match_and_filter_arrives),
+		cmocka_unit_test(mirrors_have_their_share_and_those_without_a_pool_are_left_out),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
 		cmocka_unit_test(names_come_before_defaults_and_the_older_before_the_younger),

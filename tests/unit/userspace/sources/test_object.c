@@ -154,6 +154,17 @@ static const struct refused {
 	{POOL_HEAD
 	 "spec: {selector: {matchLabels: {a: b}}, targetPorts: [{number: 7}], appProtocol: grpc}\n",
 	 "spec.appProtocol", "not one of http, kubernetes.io/h2c"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.backendRef", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, percent: 1, fraction: {numerator: 1}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.percent", "only one of percent and fraction"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, fraction: {denominator: 7}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.fraction.numerator", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, fraction: {numerator: 101}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.fraction.numerator", "larger than"},
 	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{targets: []}]}\n",
 	 "InferenceModelRewrite ai/w: spec.rules[0].targets", "1 to 64"},
 	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{targets: [{modelRewrite: a, weight: 1}, "
