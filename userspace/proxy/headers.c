@@ -183,9 +183,11 @@ void headers_format_request(const struct http_head *head, const struct request_r
 	}
 	if (rewrite->upgrade)
 		upgrade_put(text, head);
-	if (rewrite->has_body)
-		text_printf(text, "Content-Length: %llu\r\n",
-			    (unsigned long long)rewrite->body_bytes);
+	if (rewrite->has_body) {
+		text_puts(text, "Content-Length: ");
+		text_uint(text, rewrite->body_bytes);
+		text_puts(text, "\r\n");
+	}
 	list_put(text, head, "Via", VIA);
 	list_put(text, head, "X-Forwarded-For", address_format(&rewrite->client, client));
 	text_puts(text, "X-Forwarded-Proto: http\r\n");
@@ -226,7 +228,11 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 {
 	const struct snapshot_filters *f = rewrite->filters;
 
-	text_printf(text, "HTTP/1.1 %d %s\r\n", head->status, status_phrase(head->status));
+	text_puts(text, "HTTP/1.1 ");
+	text_uint(text, (uint64_t)head->status);
+	text_puts(text, " ");
+	text_puts(text, status_phrase(head->status));
+	text_puts(text, "\r\n");
 	for (size_t i = 0; i < head->header_count; i++) {
 		if (answer_header_passes(head, head->headers[i].name, rewrite))
 			header_copy(text, &head->headers[i]);

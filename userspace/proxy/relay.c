@@ -114,9 +114,11 @@ static void parcel_body(struct exchange *x, struct parcel *parcel, const char *d
 		return;
 	}
 	if (length) {
-		int n = snprintf(parcel->chunk_size, sizeof(parcel->chunk_size), "%zx\r\n", length);
+		struct text size = TEXT_INIT(parcel->chunk_size);
 
-		parcel_add(parcel, parcel->chunk_size, (size_t)n);
+		text_hex(&size, length);
+		text_puts(&size, "\r\n");
+		parcel_add(parcel, size.data, size.length);
 		parcel_add(parcel, data, length);
 		parcel_add(parcel, end, last ? sizeof(end) - 1 : 2);
 	} else if (last) {

@@ -29,15 +29,23 @@ int sessions_init(struct worker *worker, size_t slots)
 	if (!worker->sessions)
 		return -ENOMEM;
 	worker->session_slots = slots;
-	for (size_t i = slots; i-- > 0;) {
-		struct session *s = &worker->sessions[i];
-
-		s->worker = worker;
-		s->fd = -1;
-		s->next_free = worker->session_free;
-		worker->session_free = s;
-	}
 	return 0;
+}
+
+bool sessions_are_left(const struct worker *worker)
+{
+	return worker->session_free || worker->sessions_begun < worker->session_slots;
+}
+
+static struct session *slot_take(struct worker *worker)
+{
+	struct session *s = worker->session_free;
+
+	if (s)
+		worker->session_free = s->next_free;
+	else if (worker->sessions_begun < worker->session_slots)
+		s = &worker->sessions[worker->sessions_begun++];
+	return s;
 }
 
 /* ---- what is watched ---- */
@@ -115,7 +123,7 @@ void session_shut(struct session *s)
 
 void sessions_deinit(struct worker *worker)
 {
-	for (size_t i = 0; i < worker->session_slots; i++) {
+	for (size_t i = 0; i < worker->sessions_begun; i++) {
 		if (session_is_alive(&worker->sessions[i]))
 			session_shut(&worker->sessions[i]);
 	}
@@ -409,13 +417,12 @@ static void vip_read(struct session *s)
 void session_open(struct worker *worker, int fd, const struct ip_addr *client, uint16_t client_port,
 		  bool spare)
 {
-	struct session *s = worker->session_free;
+	struct session *s = slot_take(worker);
 
 	if (!s) {
 		close(fd);
 		return;
 	}
-	worker->session_free = s->next_free;
 	*s = (struct session){
 		.worker = worker,
 		.state = worker->options.proxy_protocol ? SESSION_PREFACE : SESSION_IDLE,
