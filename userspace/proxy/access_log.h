@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "maps/layout/types.h"
+#include "userspace/base/route.h"
 #include "userspace/base/text.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/schedule/score.h"
@@ -44,6 +45,8 @@ struct access_record {
 	const char *region;
 	uint32_t endpoint; /* ENDPOINT_NONE */
 	const char *endpoint_name;
+	uint32_t mirrored; /* bit by index in `mirrors`: a copy went there */
+	const struct snapshot_mirror *mirrors; /* of the rule */
 	unsigned attempts;
 	uint64_t ttft_ns; /* 0: no byte of an answer */
 	uint64_t total_ns;

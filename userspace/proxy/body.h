@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "userspace/http/span.h"
 #include "userspace/model/rewrite.h"
 #include "userspace/proxy/limits.h"
 
@@ -51,5 +52,15 @@ size_t body_vectors(const struct body *body, const struct model_rewrite *rewrite
  * (-EAGAIN: the socket is full). */
 ssize_t body_send_spilled(const struct body *body, const struct model_rewrite *rewrite,
 			  uint64_t offset, int socket_fd);
+
+/* Sends head and body to a socket, of which *sent bytes have gone already, as much as it
+ * takes.  0: all of it; -EAGAIN: the socket is full; -errno. */
+int body_send(const struct body *body, const struct model_rewrite *rewrite, struct http_span head,
+	      uint64_t *sent, int socket_fd);
+
+/* A copy that may outlive the original: what is in memory is copied, the file is shared.
+ * `room`: BUFFER_BYTES, the caller's, kept until body_release().  -ENOBUFS: the pool has no
+ * buffers to spare; -errno of the file.  To be released in any case. */
+int body_copy(struct body *to, const struct body *from, char *room);
 
 #endif

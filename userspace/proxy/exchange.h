@@ -34,6 +34,7 @@
 #include "userspace/http/parser.h"
 #include "userspace/http/traceparent.h"
 #include "userspace/model/request.h"
+#include "userspace/proxy/counted.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/headers.h"
 #include "userspace/proxy/limits.h"
@@ -117,7 +118,7 @@ struct exchange {
 	/* the attempt under way */
 	struct upstream *upstream; /* NULL: none */
 	uint32_t endpoint, generation, cluster;
-	bool counted, counted_waiting;
+	struct counted counted;
 	bool queued_behind; /* something was outstanding there when it was given */
 	bool fresh; /* do not reuse a connection */
 	uint64_t given_ns;
@@ -129,6 +130,7 @@ struct exchange {
 	unsigned attempts;
 	unsigned stale_count;
 	unsigned interim_count; /* 1xx passed on */
+	uint32_t mirrored; /* bit by index in the rule's mirrors: a copy went there */
 	enum exchange_failure failures[ATTEMPTS_MAX];
 	uint32_t failed_endpoints[ATTEMPTS_MAX];
 	size_t failure_count;

@@ -26,7 +26,7 @@ void exchange_committed(struct exchange *x)
 	struct proxy_endpoint *counters = exchange_endpoint_counters(x);
 
 	exchange_waiting_remove(x);
-	exchange_counts_first_byte(x);
+	counted_first_byte(&x->counted);
 	x->state = EXCHANGE_ANSWERING;
 	x->first_byte_ns = now;
 	counters->first_bytes++;

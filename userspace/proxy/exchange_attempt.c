@@ -12,7 +12,6 @@
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
 
-#define VECTORS_MAX (BODY_BUFFERS_MAX + 5)
 #define STALE_MAX 3 /* kept-alive connections that may turn out dead for one request */
 
 /* ---- failing ---- */
@@ -151,8 +150,8 @@ void attempt_on_timer(struct timer *timer)
 		attempt_fail(x, FAILURE_TIMEOUT);
 }
 
-/* The head as it goes upstream, made anew each time it is needed. */
-static bool request_head_format(struct exchange *x, uint64_t body_bytes, struct text *text)
+bool exchange_head_format(struct exchange *x, const char *name, uint64_t body_bytes,
+			  struct text *text)
 {
 	struct session *s = x->session;
 	const struct http_head *head = session_head(s);
@@ -161,18 +160,18 @@ static bool request_head_format(struct exchange *x, uint64_t body_bytes, struct 
 	struct text target_text = TEXT_INIT(target);
 	struct request_rewrite rewrite = {
 		.filters = &x->choice.rule->filters,
-		.model = x->served_name ? x->served_name : client_name,
+		.model = name ? name : client_name,
 		.base_model = x->base_model,
 		.client = s->client,
 		.body_bytes = body_bytes,
 		.upgrade = x->upgrade.asked,
 		.has_body = s->has_body,
-		.plain_answer = x->served_name,
+		.plain_answer = name,
 	};
 
-	if (x->served_name)
-		rewrite.base_model = route_base_model(x->snapshot->snapshot, x->served_name);
-	if (!exchange_target_format(x, x->served_name, &target_text))
+	if (name)
+		rewrite.base_model = route_base_model(x->snapshot->snapshot, name);
+	if (!exchange_target_format(x, name, &target_text))
 		return false;
 	rewrite.target = (struct http_span){target, target_text.length};
 	text_init(text, s->worker->head_text, sizeof(s->worker->head_text));
@@ -184,39 +183,15 @@ static bool request_head_format(struct exchange *x, uint64_t body_bytes, struct 
  * 0: all sent; -EAGAIN: not yet; else what failed. */
 static int request_send(struct exchange *x)
 {
-	struct session *s = x->session;
-	struct iovec vectors[VECTORS_MAX];
-	struct msghdr message = {.msg_iov = vectors};
+	const struct body *body = &x->session->body;
 	struct model_rewrite room;
-	const struct model_rewrite *rewrite = exchange_body_rewrite(x, &room);
-	uint64_t body_bytes = body_sent_bytes(&s->body, rewrite), total;
+	const struct model_rewrite *rewrite = exchange_body_rewrite(x, x->served_name, &room);
 	struct text head;
-	ssize_t n;
 
-	if (!request_head_format(x, body_bytes, &head))
+	if (!exchange_head_format(x, x->served_name, body_sent_bytes(body, rewrite), &head))
 		return -EMSGSIZE;
-	total = head.length + body_bytes;
-	while (x->sent < total) {
-		uint64_t offset = x->sent > head.length ? x->sent - head.length : 0;
-
-		message.msg_iovlen = 0;
-		if (x->sent < head.length)
-			vectors[message.msg_iovlen++] =
-				(struct iovec){head.data + x->sent, head.length - x->sent};
-		message.msg_iovlen += body_vectors(&s->body, rewrite, offset,
-						   vectors + message.msg_iovlen,
-						   VECTORS_MAX - message.msg_iovlen);
-		if (message.msg_iovlen)
-			n = sendmsg(x->upstream->fd, &message, MSG_NOSIGNAL);
-		else
-			n = body_send_spilled(&s->body, rewrite, offset, x->upstream->fd);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return message.msg_iovlen ? -errno : (int)n;
-		x->sent += (uint64_t)n;
-	}
-	return 0;
+	return body_send(body, rewrite, (struct http_span){head.data, head.length}, &x->sent,
+			 x->upstream->fd);
 }
 
 int attempt_want(struct exchange *x, uint32_t events)
@@ -255,7 +230,7 @@ static int attempt_connect(struct exchange *x)
 	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
 	if (x->head_request)
 		http_parser_no_body(&x->parser);
-	exchange_counts_add(x);
+	counted_begin(&x->counted, &w->inflight[x->endpoint], x->place.tokens);
 	if (!x->fresh)
 		u = upstream_take_idle(w, x->endpoint, x->generation);
 	if (u) {

@@ -39,6 +39,8 @@ static void record_put(struct exchange *x, uint64_t now_ns)
 		.cluster = x->pick_cluster,
 		.region = x->pick_region,
 		.endpoint = x->endpoint,
+		.mirrored = x->mirrored,
+		.mirrors = x->mirrored ? x->choice.rule->filters.mirrors : NULL,
 		.attempts = x->attempts,
 		.ttft_ns = x->first_byte_ns ? x->first_byte_ns - x->whole_ns : 0,
 		.total_ns = now_ns - x->began_ns,

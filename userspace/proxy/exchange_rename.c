@@ -37,8 +37,7 @@ static bool name_fits_path(struct exchange *x, const char *name)
 	return exchange_target_format(x, name, &text);
 }
 
-/* NULL, or why the request cannot say this name. */
-static const char *name_refused(struct exchange *x, const char *name)
+const char *exchange_name_refused(struct exchange *x, const char *name)
 {
 	const struct model_request *request = &x->session->looking.request;
 	struct model_rewrite rewrite;
@@ -57,14 +56,18 @@ static const char *name_refused(struct exchange *x, const char *name)
 			 "say";
 }
 
+const char *exchange_name_in(struct exchange *x, const struct snapshot_pool *pool)
+{
+	if (!x->has_model)
+		return NULL;
+	return route_served_name(pool, x->facts.name, worker_random(exchange_worker(x)));
+}
+
 const char *exchange_pool_take(struct exchange *x, const struct snapshot_pool *pool)
 {
-	const char *name = NULL, *why = NULL;
+	const char *name = exchange_name_in(x, pool);
+	const char *why = name ? exchange_name_refused(x, name) : NULL;
 
-	if (x->has_model)
-		name = route_served_name(pool, x->facts.name, worker_random(exchange_worker(x)));
-	if (name)
-		why = name_refused(x, name);
 	if (why)
 		return why;
 	x->pool = pool;
@@ -72,15 +75,14 @@ const char *exchange_pool_take(struct exchange *x, const struct snapshot_pool *p
 	return NULL;
 }
 
-const struct model_rewrite *exchange_body_rewrite(struct exchange *x, struct model_rewrite *room)
+const struct model_rewrite *exchange_body_rewrite(struct exchange *x, const char *name,
+						  struct model_rewrite *room)
 {
-	const struct model_request *request = &x->session->looking.request;
-
-	if (!x->served_name || x->model_place == MODEL_PLACE_PATH)
+	if (!name || x->model_place == MODEL_PLACE_PATH)
 		return NULL;
-	/* exchange_pool_take() has made the same */
-	return model_rewrite_make(request, x->served_name, strlen(x->served_name), room) ? room
-											 : NULL;
+	/* exchange_name_refused() has made the same */
+	return model_rewrite_make(&x->session->looking.request, name, strlen(name), room) ? room
+											  : NULL;
 }
 
 bool exchange_restores(const struct exchange *x, const struct http_head *head)

@@ -4,6 +4,7 @@
 
 #include "userspace/base/clock.h"
 #include "userspace/proxy/exchange_parts.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/worker.h"
 
@@ -186,4 +187,6 @@ void exchange_start(struct exchange *x)
 						: w->options.request_timeout_s * NS_PER_S);
 	x->place.tokens = tokens_estimate(x);
 	attempt_start(x);
+	if (x->upstream) /* else it is answered already, and maybe the next one's */
+		mirrors_begin(x);
 }

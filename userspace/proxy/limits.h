@@ -16,6 +16,7 @@
 #define ATTEMPTS_MAX 8
 #define BACKENDS_TRIED_MAX 8
 #define INTERIM_MAX 8 /* 1xx passed on before one answer */
+#define MIRROR_ANSWER_BYTES_MAX (64u << 20) /* read and thrown away */
 #define ACCEPTS_A_TURN 64
 #define READS_A_TURN 4
 #define SESSIONS_SPARE 16 /* beyond --sessions-max, only to say 429 */

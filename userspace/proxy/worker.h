@@ -21,6 +21,7 @@
 #include "userspace/telemetry/proxy_metrics.h"
 
 struct exchange;
+struct mirror;
 struct session;
 struct upstream;
 
@@ -67,6 +68,11 @@ struct worker {
 	struct upstream *upstream_free;
 	uint32_t *idle_heads; /* by endpoint id: index + 1 of the latest idle one, 0: none */
 	struct upstream *idle_oldest, *idle_latest;
+
+	struct mirror *mirrors; /* slab, likewise */
+	size_t mirror_slots;
+	size_t mirrors_begun;
+	struct mirror *mirror_free;
 
 	struct exchange *waiting; /* exchanges that may still be sent elsewhere */
 
