@@ -134,6 +134,7 @@ void rig_start(struct rig *rig)
 		.row = 0,
 		.run_dir = rig->dir,
 		.access_log = rig->log_path,
+		.persist_key = {.tag = "of the rig", .mask = "and its mask"},
 		.listener_fds = {rig->listener, -1},
 	};
 

@@ -93,6 +93,20 @@ struct snapshot_backend {
 	const char *name; /* "namespace/name" as the route says it */
 };
 
+/* ---- session persistence (GEP-1619) ---- */
+
+enum persist_type { PERSIST_NONE, PERSIST_COOKIE, PERSIST_HEADER };
+enum persist_lifetime { PERSIST_UNSAID, PERSIST_SESSION, PERSIST_PERMANENT };
+
+#define PERSIST_NAME_MAX 128
+
+struct snapshot_persistence {
+	enum persist_type type; /* never NONE */
+	const char *name; /* of the cookie or header; a token */
+	uint32_t absolute_s, idle_s; /* 0: no limit */
+	enum persist_lifetime lifetime; /* cookies; PERMANENT: absolute_s is not 0 */
+};
+
 struct snapshot_rule {
 	const char *name; /* or NULL */
 	size_t match_count;
@@ -101,6 +115,8 @@ struct snapshot_rule {
 	size_t backend_count;
 	struct snapshot_backend *backends;
 	uint32_t weight_sum; /* reading fills it in; not in the file */
+	size_t persistence_count; /* 0: none, or 1 */
+	struct snapshot_persistence *persistence;
 	uint32_t request_timeout_ms; /* 0: the proxy's default; ROUTE_TIMEOUT_OFF: none */
 	uint32_t backend_timeout_ms; /* the same, for one attempt */
 };

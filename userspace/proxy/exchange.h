@@ -38,6 +38,7 @@
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/headers.h"
 #include "userspace/proxy/limits.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/route.h"
 #include "userspace/proxy/upgrade.h"
@@ -110,6 +111,8 @@ struct exchange {
 	const struct snapshot_pool *pool;
 	const char *served_name; /* of the model in that pool; NULL: as the client says it */
 	uint64_t backends_tried; /* bit by index in the rule */
+	bool persisted; /* its session is with the endpoint of persist_token */
+	struct persist_token persist_token;
 	struct placement_request place;
 	struct pick pick; /* the latest */
 	uint32_t runner_up; /* its runner-up's endpoint id */

@@ -331,8 +331,10 @@ static bool is_sheddable(struct exchange *x, const struct pick *pick)
 static bool attempt_pick(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
-	struct pick pick = attempt_pick_make(x);
+	struct pick pick = exchange_persist_pick(x);
 
+	if (pick_is_none(&pick))
+		pick = attempt_pick_make(x);
 	while (pick_is_none(&pick) && backend_next(x))
 		pick = attempt_pick_make(x);
 	if (pick_is_none(&pick)) {

@@ -36,6 +36,16 @@ const char *exchange_name_refused(struct exchange *x, const char *name);
 /* Does this answer get the client's name back? */
 bool exchange_restores(const struct exchange *x, const struct http_head *head);
 
+/* exchange_persist.c: rules that keep a client with its endpoint */
+/* The index of the rule's backend that has the endpoint of the request's session, which is
+ * remembered; SIZE_MAX: it has none that counts. */
+size_t exchange_persist_backend(struct exchange *x, const struct http_head *head);
+/* That endpoint, if it can be picked. */
+struct pick exchange_persist_pick(struct exchange *x);
+/* The name of the header that keeps the client with the endpoint that answers, its value
+ * appended; NULL: it needs none. */
+const char *exchange_persist_answer(struct exchange *x, struct text *value);
+
 /* exchange_record.c */
 void exchange_record(struct exchange *x, uint64_t now_ns);
 

@@ -66,12 +66,15 @@ static uint64_t tokens_estimate(const struct exchange *x)
 	return bytes / BYTES_A_TOKEN + 1;
 }
 
-/* Weighted choice of a backend; false: refused. */
-static bool backend_choose(struct exchange *x)
+/* The backend of the client's session, else a weighted choice; false: refused. */
+static bool backend_choose(struct exchange *x, const struct http_head *head)
 {
 	const struct snapshot_rule *rule = x->choice.rule;
-	size_t index = route_backend(rule, worker_random(exchange_worker(x)));
+	size_t index = exchange_persist_backend(x, head);
 	const char *why;
+
+	if (index == SIZE_MAX)
+		index = route_backend(rule, worker_random(exchange_worker(x)));
 
 	if (index == SIZE_MAX || rule->backends[index].pool == POOL_NONE) {
 		struct proxy_error_detail detail = {0};
@@ -180,7 +183,7 @@ void exchange_start(struct exchange *x)
 		answer_redirect(x, &request);
 		return;
 	}
-	if (!rewrite_is_allowed(x, head, &request) || !backend_choose(x))
+	if (!rewrite_is_allowed(x, head, &request) || !backend_choose(x, head))
 		return;
 	timeout_ms = x->choice.rule->request_timeout_ms;
 	x->until_ns = x->whole_ns + (timeout_ms ? timeout_ms * NS_PER_MS

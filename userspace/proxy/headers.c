@@ -211,6 +211,9 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 
 	if (is_hop(head, name) || http_span_equal_nocase(name, "via"))
 		return false;
+	if (rewrite->own.name && http_span_equal_nocase(name, rewrite->own.name) &&
+	    !http_span_equal_nocase(name, "set-cookie"))
+		return false;
 	if (head->status < 200 && http_span_equal_nocase(name, "content-length"))
 		return false;
 	if ((rewrite->changed || rewrite->framing == ANSWER_CHUNKED ||
@@ -244,6 +247,8 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 		text_printf(text, "Content-Length: %llu\r\n",
 			    (unsigned long long)rewrite->body_bytes);
 	list_put(text, head, "Via", VIA);
+	if (rewrite->own.name)
+		pairs_put(text, &rewrite->own, 1);
 	if (f) {
 		pairs_put(text, f->response_set, f->response_set_count);
 		pairs_put(text, f->response_add, f->response_add_count);

@@ -45,6 +45,8 @@ struct answer_rewrite {
 	uint64_t body_bytes; /* ANSWER_COUNTED */
 	bool changed; /* the server's Content-Length is not that of what is passed on */
 	bool upgrade; /* 101: the server's Upgrade goes with it */
+	struct snapshot_pair own; /* one more header, in place of the server's unless that is
+				     Set-Cookie; name NULL: none */
 	bool close; /* we close the client's connection after it */
 	bool say_keep_alive; /* HTTP/1.0 client that asked for it */
 };

@@ -6,6 +6,7 @@
 #include "userspace/base/clock.h"
 
 #define BUFFER_BYTES (32u * 1024) /* one buffer of the pool; also the largest head */
+#define OWN_HEADER_BYTES 512 /* a value that we add to an answer */
 #define HEAD_FORMAT_BYTES (BUFFER_BYTES + 8u * 1024) /* a head with what we add to it */
 #define BODY_BUFFERS_MAX 8 /* of one request; the rest of its body goes to a file */
 #define RESTORED_BYTES (2 * BUFFER_BYTES) /* what one read becomes with the client's name in it */

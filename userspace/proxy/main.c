@@ -64,6 +64,15 @@ static int lock_take(struct proxy *proxy)
 			 proxy->instance.name, pid);
 }
 
+/* Kept over restarts, so that sessions are too. */
+static int key_load(struct proxy *proxy)
+{
+	char path[2 * INSTANCE_PATH_MAX];
+
+	instance_run_path(&proxy->instance, RUN_PERSIST_KEY, path);
+	return persist_key_load(path, &proxy->persist_key);
+}
+
 static int proxy_prepare(struct proxy *proxy)
 {
 	int err = instance_init(&proxy->instance, proxy->options.instance);
@@ -74,6 +83,8 @@ static int proxy_prepare(struct proxy *proxy)
 		return err;
 	paths_fill(proxy);
 	err = lock_take(proxy);
+	if (!err)
+		err = key_load(proxy);
 	if (!err)
 		err = maps_open(&proxy->instance, MAPS_WORKER, &proxy->maps);
 	if (err)

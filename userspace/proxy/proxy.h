@@ -6,12 +6,14 @@
 
 #include "userspace/base/instance.h"
 #include "userspace/proxy/options.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/worker.h"
 
 struct maps;
 struct proxy_metrics;
 
 #define RUN_PROXY_LOCK "proxy.lock"
+#define RUN_PERSIST_KEY "persist.key" /* of sessions that clients are kept in; 0600 */
 #define RUN_WORKERS "workers" /* byte K is locked by the worker that holds row K */
 
 struct proxy {
@@ -22,6 +24,7 @@ struct proxy {
 	struct maps *maps;
 	struct proxy_metrics *metrics; /* shared memory */
 	int listeners[PROXY_WORKERS_MAX][WORKER_LISTENERS]; /* -1: family not available */
+	struct persist_key persist_key;
 	char access_log[2 * INSTANCE_PATH_MAX];
 	char rows_path[2 * INSTANCE_PATH_MAX];
 	char pid_path[2 * INSTANCE_PATH_MAX];

@@ -6,7 +6,7 @@
 
 #include "userspace/base/text.h"
 #include "userspace/model/restore.h"
-#include "userspace/proxy/exchange.h"
+#include "userspace/proxy/exchange_parts.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/worker.h"
 
@@ -156,8 +156,9 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 	struct worker *w = s->worker;
 	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters};
 	struct parcel parcel = {0};
+	char own[OWN_HEADER_BYTES];
+	struct text text, own_value = TEXT_INIT(own);
 	struct taken taken;
-	struct text text;
 
 	x->framing = framing_choose(x, head, length);
 	if (x->framing == ANSWER_UNTIL_CLOSE || w->draining)
@@ -166,6 +167,7 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 	rewrite.framing = x->framing;
 	rewrite.body_bytes = taken.length;
 	rewrite.changed = x->restoring;
+	rewrite.own = (struct snapshot_pair){exchange_persist_answer(x, &own_value), own};
 	rewrite.close = !s->keep_alive;
 	rewrite.say_keep_alive = s->old_client;
 	text_init(&text, w->head_text, sizeof(w->head_text));

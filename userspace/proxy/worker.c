@@ -257,6 +257,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
 		return -ENOMEM;
 	w->options = *config->options;
 	w->maps = config->maps;
+	w->persist_key = config->persist_key;
 	w->metrics = config->metrics;
 	w->log.fd = -1;
 	w->routes.watch.fd = -1;

@@ -16,6 +16,7 @@
 #include "userspace/proxy/buffers.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/options.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/snapshot_watch.h"
 #include "userspace/telemetry/proxy_metrics.h"
@@ -34,6 +35,7 @@ struct worker_config {
 	uint32_t row; /* of inflight and metrics; this worker's alone */
 	const char *run_dir; /* where the routes snapshot is */
 	const char *access_log; /* path, "-" or "" */
+	struct persist_key persist_key; /* of all workers of the gateway */
 	int listener_fds[WORKER_LISTENERS]; /* non-blocking, -1: none; stay the caller's */
 };
 
@@ -44,6 +46,7 @@ struct worker {
 	struct inflight *inflight; /* own row */
 	struct proxy_metrics *metrics;
 	struct proxy_row *row; /* own row */
+	struct persist_key persist_key;
 	struct placement placement;
 	struct snapshot_watch routes;
 	struct access_log log;

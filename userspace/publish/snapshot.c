@@ -139,6 +139,8 @@ struct table {
 
 static const char *const path_type_names[] = {"", "Exact", "PathPrefix", "RegularExpression", NULL};
 static const char *const pair_type_names[] = {"", "Exact", "", "RegularExpression", NULL};
+static const char *const persist_type_names[] = {"", "Cookie", "Header", NULL};
+static const char *const persist_lifetime_names[] = {"", "Session", "Permanent", NULL};
 static const char *const rewrite_names[] = {"", "ReplaceFullPath", "ReplacePrefixMatch", NULL};
 
 static const struct field pair_match_fields[] = {
@@ -212,12 +214,25 @@ static const struct field backend_fields[] = {
 };
 static const struct table backend_table = TABLE(snapshot_backend, backend_fields);
 
+static const struct field persistence_fields[] = {
+	{PLAIN(snapshot_persistence, type, FIELD_ENUM), .enum_names = persist_type_names,
+	 .required = true},
+	{PLAIN(snapshot_persistence, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_persistence, absolute_s, FIELD_U32)},
+	{PLAIN(snapshot_persistence, idle_s, FIELD_U32)},
+	{PLAIN(snapshot_persistence, lifetime, FIELD_ENUM), .enum_names = persist_lifetime_names},
+	{0},
+};
+static const struct table persistence_table = TABLE(snapshot_persistence, persistence_fields);
+
 static const struct field rule_fields[] = {
 	{PLAIN(snapshot_rule, name, FIELD_STRING)},
 	{LIST(snapshot_rule, matches, match_count, FIELD_ARRAY, 128), .sub = &match_table,
 	 .required = true},
 	{PLAIN(snapshot_rule, filters, FIELD_STRUCT), .sub = &filters_table},
 	{LIST(snapshot_rule, backends, backend_count, FIELD_ARRAY, 64), .sub = &backend_table},
+	{LIST(snapshot_rule, persistence, persistence_count, FIELD_ARRAY, 1),
+	 .sub = &persistence_table},
 	{PLAIN(snapshot_rule, request_timeout_ms, FIELD_U32)},
 	{PLAIN(snapshot_rule, backend_timeout_ms, FIELD_U32)},
 	{0},

@@ -215,6 +215,20 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 	       redirect_check(check, filters) && mirrors_check(check, filters);
 }
 
+static bool persistence_check(struct check *check, const struct snapshot_rule *rule)
+{
+	const struct snapshot_persistence *persistence = rule->persistence;
+
+	if (!rule->persistence_count)
+		return true;
+	if (!is_token(persistence->name) || strlen(persistence->name) > PERSIST_NAME_MAX)
+		return rule_fault(check, "not a name of a cookie or header", "persistence[0].name");
+	if (persistence->lifetime == PERSIST_PERMANENT && !persistence->absolute_s)
+		return rule_fault(check, "a permanent cookie needs it",
+				  "persistence[0].absolute_s");
+	return true;
+}
+
 static bool rule_check(struct check *check, struct snapshot_rule *rule)
 {
 	if (rule->match_count == 0)
@@ -231,7 +245,7 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 			return rule_fault(check, "there is no such pool", "backends[%zu].pool", i);
 		rule->weight_sum += rule->backends[i].weight;
 	}
-	return filters_check(check, &rule->filters);
+	return persistence_check(check, rule) && filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)

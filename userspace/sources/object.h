@@ -167,6 +167,13 @@ struct http_rule {
 	struct http_backend *backends;
 	int64_t request_timeout_ms, backend_timeout_ms; /* UNSET: none; 0: off */
 	bool has_retry, has_persistence;
+	struct http_persistence {
+		const char *type; /* Cookie, Header */
+		const char *name; /* NULL: ours to choose */
+		int64_t absolute_ms, idle_ms; /* UNSET: none */
+		bool has_cookie_config;
+		const char *lifetime; /* Session, Permanent */
+	} persistence;
 };
 
 struct http_route {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "userspace/base/route.h"
 #include "userspace/sources/object_table.h"
 
 static bool fault_set(struct object_fault *fault, uint32_t line, const char *why, const char *path,
@@ -167,6 +168,30 @@ static bool filters_check(struct route_check *check, const struct http_rule *rul
 	return true;
 }
 
+static bool persistence_check(struct route_check *check, const struct http_rule *rule)
+{
+	const struct http_persistence *persistence = &rule->persistence;
+	bool header = strcmp(persistence->type, "Header") == 0;
+	const char *why = NULL;
+
+	if (!rule->has_persistence)
+		return true;
+	if (persistence->name && strlen(persistence->name) > PERSIST_NAME_MAX)
+		why = "longer than 128 characters";
+	else if (persistence->name && header)
+		why = text_check_header_edit(persistence->name);
+	if (why)
+		return rule_fault(check, rule->line, why, "sessionPersistence.sessionName");
+	if (header && persistence->has_cookie_config)
+		return rule_fault(check, rule->line, "it goes with type Cookie only",
+				  "sessionPersistence.cookieConfig");
+	if (strcmp(persistence->lifetime, "Permanent") == 0 &&
+	    (persistence->absolute_ms == UNSET || persistence->absolute_ms == 0))
+		return rule_fault(check, rule->line, "a Permanent cookie needs it",
+				  "sessionPersistence.absoluteTimeout");
+	return true;
+}
+
 static bool rule_check(struct route_check *check, const struct http_rule *rule)
 {
 	const int64_t request = rule->request_timeout_ms, backend = rule->backend_timeout_ms;
@@ -178,7 +203,7 @@ static bool rule_check(struct route_check *check, const struct http_rule *rule)
 	if (request != UNSET && backend != UNSET && request != 0 && backend > request)
 		return rule_fault(check, rule->line, "it is longer than timeouts.request",
 				  "timeouts.backendRequest");
-	return filters_check(check, rule);
+	return persistence_check(check, rule) && filters_check(check, rule);
 }
 
 bool http_route_check(const struct object *object, struct object_fault *ret_fault)

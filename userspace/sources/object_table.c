@@ -152,6 +152,18 @@ TABLE(backend_table, http_backend, {STRUCT("", http_backend, ref, backend_ref_ta
       {PORT("port", http_backend, port)}, {INT("weight", http_backend, weight, 0, 1000000, 1)},
       {LIST("filters", http_backend, filters, filter_count, 16, filter_table)});
 
+static const char *const persistence_words[] = {"Cookie", "Header", NULL};
+static const char *const lifetime_words[] = {"Session", "Permanent", NULL};
+
+TABLE(persistence_table, http_persistence,
+      {STRING("sessionName", http_persistence, name), .check = text_check_header},
+      {STRING("type", http_persistence, type), .text = "Cookie", .words = persistence_words},
+      {DURATION("absoluteTimeout", http_persistence, absolute_ms)},
+      {DURATION("idleTimeout", http_persistence, idle_ms)},
+      {PRESENT("cookieConfig", http_persistence, has_cookie_config)},
+      {STRING("cookieConfig.lifetimeType", http_persistence, lifetime), .text = "Session",
+       .words = lifetime_words});
+
 TABLE_WITH_LINE(rule_table, http_rule, line,
 		{STRING("name", http_rule, name), .check = text_check_name},
 		{LIST("matches", http_rule, matches, match_count, 64, match_table)},
@@ -160,7 +172,8 @@ TABLE_WITH_LINE(rule_table, http_rule, line,
 		{DURATION("timeouts.request", http_rule, request_timeout_ms)},
 		{DURATION("timeouts.backendRequest", http_rule, backend_timeout_ms)},
 		{PRESENT("retry", http_rule, has_retry)},
-		{PRESENT("sessionPersistence", http_rule, has_persistence)});
+		{PRESENT("sessionPersistence", http_rule, has_persistence)},
+		{STRUCT("sessionPersistence", http_rule, persistence, persistence_table)});
 
 TABLE(parent_table, route_parent, {STRUCT("", route_parent, ref, parent_ref_table)},
       {STRING("sectionName", route_parent, section)}, {PORT("port", route_parent, port)});

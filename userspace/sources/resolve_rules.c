@@ -506,9 +506,56 @@ static void timeouts_take(const struct rule *rule)
 	if (spec->has_retry)
 		rule_say(rule, LOG_LEVEL_INFO, 0, "retry",
 			 "not handled in this version; Sluice retries by its own rules");
-	if (spec->has_persistence)
-		rule_say(rule, LOG_LEVEL_INFO, 0, "sessionPersistence",
-			 "not handled in this version; the rule goes on without it");
+}
+
+/* ---- session persistence ---- */
+
+/* Whole seconds, a part of one counts; 0: no limit. */
+static uint32_t seconds_convert(int64_t ms)
+{
+	if (ms == UNSET)
+		return 0;
+	return ms > (int64_t)UINT32_MAX * 1000 ? UINT32_MAX : (uint32_t)((ms + 999) / 1000);
+}
+
+/* A name that no other rule has, and that says nothing to clients (FNV-1a). */
+static const char *persistence_name(const struct rule *rule)
+{
+	const char *parts[] = {rule->route->namespace_, "/", rule->route->name, "/",
+			       rule->spec->name ? rule->spec->name : FIELD("%zu", rule->index)};
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		for (const char *p = parts[i]; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * 0x100000001b3ull;
+	}
+	return arena_format(rule_arena(rule), "sluice-%016llx", (unsigned long long)hash);
+}
+
+static int persistence_take(const struct rule *rule)
+{
+	const struct http_persistence *from = &rule->spec->persistence;
+	struct snapshot_persistence *to;
+	int err = 0;
+
+	if (!rule->spec->has_persistence)
+		return 0;
+	to = arena_alloc(rule_arena(rule), 1, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	if (from->name)
+		err = string_copy(rule, from->name, &to->name);
+	else
+		to->name = persistence_name(rule);
+	to->type = strcmp(from->type, "Header") == 0 ? PERSIST_HEADER : PERSIST_COOKIE;
+	to->absolute_s = seconds_convert(from->absolute_ms);
+	to->idle_s = seconds_convert(from->idle_ms);
+	if (to->type == PERSIST_COOKIE)
+		to->lifetime = strcmp(from->lifetime, "Permanent") == 0 ? PERSIST_PERMANENT
+									: PERSIST_SESSION;
+	rule->out->persistence = to;
+	rule->out->persistence_count = 1;
+	return err || !to->name ? -ENOMEM : 0;
 }
 
 int rule_resolve(struct resolve *resolve, const struct object *route, size_t index,
@@ -537,5 +584,5 @@ int rule_resolve(struct resolve *resolve, const struct object *route, size_t ind
 		err = backends_copy(&rule);
 	if (!err)
 		timeouts_take(&rule);
-	return err;
+	return err ? err : persistence_take(&rule);
 }

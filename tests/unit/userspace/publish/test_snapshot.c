@@ -58,7 +58,8 @@ static const char full[] =
 	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443,"
 	"\"mirrors\":[{\"pool\":1,\"name\":\"ai/llama\",\"numerator\":1,\"denominator\":8}]},"
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
-	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
+	"{\"weight\":10,\"name\":\"ai/gone\"}],\"persistence\":[{\"type\":\"Cookie\",\"name\":\"s\","
+	"\"absolute_s\":3600,\"idle_s\":60,\"lifetime\":\"Permanent\"}],\"request_timeout_ms\":600000,"
 	"\"backend_timeout_ms\":500}]}],"
 	"\"objectives\":[{\"name\":\"batch\",\"namespace_\":\"ai\",\"pool\":\"ai/gemma\","
 	"\"priority\":-10}],"
@@ -210,6 +211,14 @@ static const struct hostile {
 	{"{\"version\":1,\"generation\":1,\"listeners\":[{\"gateway\":\"g\",\"name\":\"l\","
 	 "\"addr\":\"10.0.0.1\",\"port\":0}]}",
 	 "listeners[0].port: 0 is not a port"},
+	{RULE(MATCHES ",\"persistence\":[{\"type\":\"Cookie\",\"name\":\"a;b\"}]"),
+	 "rules[0].persistence[0].name: not a name of a cookie or header"},
+	{RULE(MATCHES
+	      ",\"persistence\":[{\"type\":\"Cookie\",\"name\":\"a\",\"lifetime\":\"Permanent\"}]"),
+	 "rules[0].persistence[0].absolute_s: a permanent cookie needs it"},
+	{RULE(MATCHES
+	      ",\"persistence\":[{\"type\":\"Cookie\",\"name\":\"a\"},{\"type\":\"Cookie\",\"name\":\"b\"}]"),
+	 "rules[0].persistence"},
 	{FILTERS("\"mirrors\":[{\"pool\":0,\"name\":\"a/b\",\"numerator\":1,\"denominator\":1}]"),
 	 "rules[0].filters.mirrors[0].pool: there is no such pool"},
 	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[]}"),

@@ -720,6 +720,46 @@ static void every_match_and_filter_arrives(void **state)
 	world_deinit(&world);
 }
 
+static void sessions_are_kept_as_the_rule_says(void **state)
+{
+	const struct snapshot_persistence *persistence;
+	const struct snapshot_route *route;
+	struct world world = {0};
+	char name[64];
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE(
+			"{sessionPersistence: {}, " BACKEND("p") "}, {name: n, sessionPersistence: {}, " BACKEND(
+				"p") "}, {sessionPersistence: {type: Header, sessionName: X-S, "
+				     "absoluteTimeout: 1h, idleTimeout: 1500ms}, " BACKEND(
+					     "p") "}, {sessionPersistence: {sessionName: c, "
+						  "absoluteTimeout: 10s, cookieConfig: "
+						  "{lifetimeType: Permanent}}, " BACKEND(
+							  "p") "}, {" BACKEND("p") "}"));
+	world_resolve(&world);
+	route = &world.desired->routes[0];
+	persistence = route->rules[0].persistence;
+	assert_int_equal(persistence->type, PERSIST_COOKIE);
+	assert_int_equal(persistence->lifetime, PERSIST_SESSION);
+	assert_int_equal(persistence->absolute_s + persistence->idle_s, 0);
+	snprintf(name, sizeof(name), "%s", persistence->name);
+	assert_int_equal(strlen(name), strlen("sluice-0123456789abcdef"));
+	assert_string_not_equal(route->rules[1].persistence->name, name);
+	persistence = route->rules[2].persistence;
+	assert_int_equal(persistence->type, PERSIST_HEADER);
+	assert_string_equal(persistence->name, "X-S");
+	assert_int_equal(persistence->absolute_s, 3600);
+	assert_int_equal(persistence->idle_s, 2);
+	assert_int_equal(route->rules[3].persistence->lifetime, PERSIST_PERMANENT);
+	assert_int_equal(route->rules[4].persistence_count, 0);
+	world_resolve(&world); /* and so again */
+	assert_string_equal(world.desired->routes[0].rules[0].persistence->name, name);
+	world_deinit(&world);
+}
+
 #define MIRROR(name, share)                                                                        \
 	"{type: RequestMirror, requestMirror: {backendRef: {group: "                               \
 	"inference.networking.x-k8s.io, kind: InferencePoolImport, name: " name "}" share "}}"
@@ -1001,6 +1041,7 @@ int main(void)
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
 		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
 		cmocka_unit_test(every_match_and_filter_arrives),
+		cmocka_unit_test(sessions_are_kept_as_the_rule_says),
 		cmocka_unit_test(mirrors_have_their_share_and_those_without_a_pool_are_left_out),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),

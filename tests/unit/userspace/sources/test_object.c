@@ -154,6 +154,16 @@ static const struct refused {
 	{POOL_HEAD
 	 "spec: {selector: {matchLabels: {a: b}}, targetPorts: [{number: 7}], appProtocol: grpc}\n",
 	 "spec.appProtocol", "not one of http, kubernetes.io/h2c"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {sessionName: 'a b'}}]}\n",
+	 "spec.rules[0].sessionPersistence.sessionName", "not a header name"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {type: Header, sessionName: Host}}]}\n",
+	 "spec.rules[0].sessionPersistence.sessionName", ""},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {type: Header, cookieConfig: "
+		    "{lifetimeType: Session}}}]}\n",
+	 "spec.rules[0].sessionPersistence.cookieConfig", "type Cookie only"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {cookieConfig: {lifetimeType: "
+		    "Permanent}}}]}\n",
+	 "spec.rules[0].sessionPersistence.absoluteTimeout", "Permanent cookie needs it"},
 	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror}]}]}\n",
 	 "spec.rules[0].filters[0].requestMirror.backendRef", "missing"},
 	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
