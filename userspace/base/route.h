@@ -9,6 +9,7 @@
 #define SLUICE_BASE_ROUTE_H
 
 #include <regex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,8 @@
 #define REWRITE_MODELS_MAX 256 /* names that one of them matches */
 #define REWRITE_TARGETS_MAX 64
 #define RULE_MIRRORS_MAX 16
+#define ROUTE_RETRIES_MAX 7 /* after the first attempt */
+#define ROUTE_RETRY_CODES_MAX 200 /* 400 to 599 */
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -107,6 +110,24 @@ struct snapshot_persistence {
 	enum persist_lifetime lifetime; /* cookies; PERMANENT: absolute_s is not 0 */
 };
 
+/* The CORS filter: which pages from elsewhere may use the answers.  A list that is
+ * "*" alone means all. */
+struct snapshot_cors {
+	size_t origin_count, method_count, header_count, expose_count;
+	const char **origins; /* lower case, without a scheme's usual port; a star leads the host */
+	const char **methods, **headers, **expose;
+	bool credentials; /* cookies and the like may go with the requests */
+	uint32_t max_age_s; /* how long a browser may keep the answer to a preflight */
+};
+
+/* What the rule says of attempts after the first; what it leaves out is the proxy's. */
+struct snapshot_retry {
+	size_t code_count;
+	uint32_t *codes; /* statuses that are tried again; none: the proxy's own list */
+	uint32_t attempts; /* after the first; 0: as many as the proxy makes */
+	uint32_t backoff_ms; /* at least so long between two attempts */
+};
+
 struct snapshot_rule {
 	const char *name; /* or NULL */
 	size_t match_count;
@@ -115,10 +136,11 @@ struct snapshot_rule {
 	size_t backend_count;
 	struct snapshot_backend *backends;
 	uint32_t weight_sum; /* reading fills it in; not in the file */
-	size_t persistence_count; /* 0: none, or 1 */
-	struct snapshot_persistence *persistence;
 	uint32_t request_timeout_ms; /* 0: the proxy's default; ROUTE_TIMEOUT_OFF: none */
 	uint32_t backend_timeout_ms; /* the same, for one attempt */
+	struct snapshot_retry *retry; /* NULL: the proxy's own rules */
+	struct snapshot_cors *cors; /* NULL: none */
+	struct snapshot_persistence *persistence; /* NULL: none */
 };
 
 struct snapshot_route {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker's pool of equal buffers: mapped once at start, touched when used,
- * given back on top of a stack so that warm ones are used again first.  What a
- * burst touched and a whole period did not need lies at the stack's bottom; its
- * pages go back to the kernel, a few at a time. */
+/* A worker's pool of equal buffers: mapped once at start, touched when used (in huge
+ * pages where there are any), given back on top of a stack so that warm ones are used
+ * again first.  What a burst touched and a whole period did not need lies at the
+ * stack's bottom; its pages go back to the kernel, a few at a time. */
 #ifndef SLUICE_PROXY_BUFFERS_H
 #define SLUICE_PROXY_BUFFERS_H
 
@@ -28,7 +28,7 @@ char *buffers_take(struct buffers *buffers);
 /* NULL is fine; *buffer becomes NULL. */
 void buffers_give(struct buffers *buffers, char **buffer);
 
-/* A period (about a second) is over: what it never needed may be given up. */
+/* A period (BUFFERS_PERIOD_NS) is over: what it never needed may be given up. */
 void buffers_period_end(struct buffers *buffers);
 /* Gives the pages of at most `count` such buffers back to the kernel. */
 void buffers_trim(struct buffers *buffers, size_t count);

@@ -57,6 +57,8 @@ bool exchange_head_format(struct exchange *x, const char *name, uint64_t body_by
 void attempt_start(struct exchange *x);
 /* The attempt failed without a byte for the client: the next one, or an error. */
 void attempt_fail(struct exchange *x, enum exchange_failure failure);
+/* The same for an answer with this status. */
+void attempt_fail_status(struct exchange *x, int status);
 /* Counts the failure against the endpoint. */
 void attempt_blame(struct exchange *x, enum exchange_failure failure);
 /* Sends what the socket takes; 0, or -errno: the attempt failed. */
@@ -64,8 +66,9 @@ int attempt_send(struct exchange *x);
 /* connect() has ended, well or not. */
 void attempt_connected(struct exchange *x);
 void attempt_on_timer(struct timer *timer);
-/* A pick among what is left, without any effect. */
-struct pick attempt_pick_make(struct exchange *x);
+/* May the request be sent elsewhere, or to the same endpoint once more, for an answer
+ * that is not good? */
+bool attempt_can_repeat(struct exchange *x);
 int attempt_want(struct exchange *x, uint32_t events);
 enum exchange_failure attempt_failure_of(int err);
 

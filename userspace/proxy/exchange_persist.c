@@ -11,9 +11,7 @@
 
 static const struct snapshot_persistence *rule_persistence(const struct exchange *x)
 {
-	const struct snapshot_rule *rule = x->choice.rule;
-
-	return rule && rule->persistence_count ? rule->persistence : NULL;
+	return x->choice.rule ? x->choice.rule->persistence : NULL;
 }
 
 static uint32_t now_s(void)

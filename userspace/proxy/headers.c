@@ -5,6 +5,7 @@
 
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/proxy/cors.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/route.h"
 
@@ -81,12 +82,17 @@ static void header_copy(struct text *text, const struct http_header *header)
 	text_puts(text, "\r\n");
 }
 
-static bool is_gateway_header(struct http_span name)
+static bool begins_with(struct http_span name, const char *prefix)
 {
-	size_t length = strlen(HEADER_GATEWAY_PREFIX);
+	size_t length = strlen(prefix);
 
 	return name.length >= length &&
-	       http_span_equal_nocase((struct http_span){name.data, length}, HEADER_GATEWAY_PREFIX);
+	       http_span_equal_nocase((struct http_span){name.data, length}, prefix);
+}
+
+static bool is_gateway_header(struct http_span name)
+{
+	return begins_with(name, HEADER_GATEWAY_PREFIX);
 }
 
 /* What routes may not edit: a message would be framed in two ways, or lie about who
@@ -214,6 +220,8 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 	if (rewrite->own.name && http_span_equal_nocase(name, rewrite->own.name) &&
 	    !http_span_equal_nocase(name, "set-cookie"))
 		return false;
+	if (rewrite->cors && begins_with(name, CORS_HEADER_PREFIX))
+		return false;
 	if (head->status < 200 && http_span_equal_nocase(name, "content-length"))
 		return false;
 	if ((rewrite->changed || rewrite->framing == ANSWER_CHUNKED ||
@@ -253,6 +261,8 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 		pairs_put(text, f->response_set, f->response_set_count);
 		pairs_put(text, f->response_add, f->response_add_count);
 	}
+	if (rewrite->cors)
+		cors_format_answer(rewrite->cors, rewrite->request, head, text);
 	if (rewrite->upgrade)
 		upgrade_put(text, head);
 	else if (rewrite->close)
@@ -268,10 +278,7 @@ static bool is_http_again(struct http_span protocol)
 	static const char *const prefixes[] = {"h2", "h3", "http", "tls", "ssl"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		size_t length = strlen(prefixes[i]);
-
-		if (protocol.length >= length &&
-		    http_span_equal_nocase((struct http_span){protocol.data, length}, prefixes[i]))
+		if (begins_with(protocol, prefixes[i]))
 			return true;
 	}
 	return false;

@@ -41,6 +41,8 @@ enum answer_framing {
 
 struct answer_rewrite {
 	const struct snapshot_filters *filters; /* NULL: none */
+	const struct snapshot_cors *cors; /* NULL: none... */
+	const struct http_head *request; /* ...else whose Origin counts */
 	enum answer_framing framing;
 	uint64_t body_bytes; /* ANSWER_COUNTED */
 	bool changed; /* the server's Content-Length is not that of what is passed on */

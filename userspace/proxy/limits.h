@@ -12,6 +12,7 @@
 #define RESTORED_BYTES (2 * BUFFER_BYTES) /* what one read becomes with the client's name in it */
 #define OUTBOX_BUFFERS_MAX 4 /* what one read and one head can leave unsent */
 #define BUFFERS_RESERVE_SHARE 8 /* 1/8 of the pool is kept for answers under way */
+#define BUFFERS_PERIOD_NS (3 * NS_PER_S) /* what one of these never needed goes back */
 #define BUFFERS_TRIM_A_TICK 256 /* given back to the kernel; about 0.3 ms of its time */
 
 #define ATTEMPTS_MAX 8

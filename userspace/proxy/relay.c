@@ -154,7 +154,7 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters};
+	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters, .cors = x->cors};
 	struct parcel parcel = {0};
 	char own[OWN_HEADER_BYTES];
 	struct text text, own_value = TEXT_INIT(own);
@@ -164,6 +164,8 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 	if (x->framing == ANSWER_UNTIL_CLOSE || w->draining)
 		s->keep_alive = false;
 	taken = body_take(x, data, length);
+	if (x->cors)
+		rewrite.request = session_head(s);
 	rewrite.framing = x->framing;
 	rewrite.body_bytes = taken.length;
 	rewrite.changed = x->restoring;

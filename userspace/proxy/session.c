@@ -16,6 +16,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
+#include "userspace/proxy/cors.h"
 #include "userspace/proxy/session_parts.h"
 #include "userspace/proxy/worker.h"
 
@@ -270,8 +271,8 @@ void session_refuse(struct session *s, enum proxy_error error,
 {
 	struct proxy_error_detail own = *detail;
 	bool whole = s->state == SESSION_EXCHANGE;
-	char buffer[4096];
-	struct text text = TEXT_INIT(buffer);
+	char buffer[8192], lines[4096];
+	struct text text = TEXT_INIT(buffer), cors = TEXT_INIT(lines);
 	struct iovec vector;
 
 	if (!whole || s->worker->draining)
@@ -279,6 +280,10 @@ void session_refuse(struct session *s, enum proxy_error error,
 	own.shape = s->exchange.error_shape;
 	own.close = !s->keep_alive;
 	own.head_only = s->exchange.head_request;
+	if (s->exchange.cors && s->buffer) {
+		cors_format_answer(s->exchange.cors, session_head(s), NULL, &cors);
+		own.headers = cors.cut ? NULL : lines;
+	}
 	if (detail->message && detail->message != proxy_error_text(error))
 		snprintf(s->exchange.detail, sizeof(s->exchange.detail), "%s", detail->message);
 	proxy_error_format(error, &own, &text);
@@ -445,6 +450,8 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		return;
 	}
 	session_timer_set(s, s->state == SESSION_PREFACE ? SESSION_HEAD_NS : SESSION_IDLE_NS);
+	if (s->state == SESSION_PREFACE && !session_preface_is_believed(s))
+		session_preface_fail(s, ERROR_PROXY_UNTRUSTED);
 }
 
 void session_drain(struct session *s)

@@ -157,10 +157,13 @@ static void on_tick(struct timer *timer)
 	health_check(w);
 	access_log_flush(&w->log);
 	gauges_set(w);
+	if (now >= w->buffers_period_at_ns) {
+		buffers_period_end(&w->buffers);
+		w->buffers_period_at_ns = now + BUFFERS_PERIOD_NS;
+	}
 	buffers_trim(&w->buffers, BUFFERS_TRIM_A_TICK);
 	if (now >= w->sweep_at_ns) {
 		upstreams_sweep(w, now);
-		buffers_period_end(&w->buffers);
 		if (!w->accepting && !w->draining && sessions_are_left(w))
 			accepting_set(w, true);
 		w->sweep_at_ns = now + SWEEP_NS;

@@ -56,7 +56,7 @@ struct worker {
 		struct worker *worker;
 	} listeners[WORKER_LISTENERS];
 	struct timer tick; /* health, idle connections, log */
-	uint64_t sweep_at_ns;
+	uint64_t sweep_at_ns, buffers_period_at_ns;
 	uint64_t random; /* state */
 
 	struct session *sessions; /* slab; a slot is touched when it is used for the first time */

@@ -38,6 +38,8 @@ static void on_signal(struct watch *watch, uint32_t events)
 	while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM)
 			drain(process, false);
+		else if (info.ssi_signo == SIGUSR2) /* a successor has the listeners */
+			drain(process, true);
 		else if (info.ssi_signo == SIGUSR1)
 			access_log_reopen(&process->worker->log);
 	}
@@ -61,6 +63,7 @@ static int watch_signals(struct worker_process *process, int *ret_fd)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	*ret_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (*ret_fd < 0)
 		return -errno;
@@ -81,7 +84,15 @@ static int watch_parent(struct worker_process *process, pid_t parent, int *ret_f
 	return loop_watch(process->worker->loop, &process->parent, *ret_fd, EPOLLIN);
 }
 
-static int run(const struct worker_config *config, pid_t parent)
+static void ready_tell(int ready_fd)
+{
+	uint64_t one = 1;
+
+	if (ready_fd >= 0 && write(ready_fd, &one, sizeof(one)) < 0)
+		log_warning("worker: cannot say that it is ready (%s)", strerror(errno));
+}
+
+static int run(const struct worker_config *config, pid_t parent, int ready_fd)
 {
 	_cleanup_(worker_freep) struct worker *worker = NULL;
 	_cleanup_close_ int signals = -1;
@@ -100,9 +111,10 @@ static int run(const struct worker_config *config, pid_t parent)
 		return log_error(err, "worker: cannot watch signals and its parent (%s)",
 				 strerror(-err));
 	err = process_drop_capabilities();
-	if (!err)
-		err = loop_run(worker->loop);
-	return err;
+	if (err)
+		return err;
+	ready_tell(ready_fd);
+	return loop_run(worker->loop);
 }
 
 int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
@@ -116,11 +128,13 @@ int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
 		.persist_key = proxy->persist_key,
 	};
 	_cleanup_close_ int row_fd = -1;
+	int kept[WORKER_LISTENERS + 1] = {[WORKER_LISTENERS] = proxy->ready_fd};
 
 	process_set_name("sluice-worker");
-	process_keep_only(proxy->listeners[index], WORKER_LISTENERS);
+	memcpy(kept, proxy->listeners[index], sizeof(proxy->listeners[index]));
+	process_keep_only(kept, ARRAY_SIZE(kept));
 	memcpy(config.listener_fds, proxy->listeners[index], sizeof(config.listener_fds));
 	if (row_claim(proxy->rows_path, proxy->maps, proxy->metrics, &config.row, &row_fd))
 		return EXIT_FAILURE;
-	return run(&config, parent) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run(&config, parent, proxy->ready_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

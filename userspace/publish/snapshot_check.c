@@ -215,18 +215,51 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 	       redirect_check(check, filters) && mirrors_check(check, filters);
 }
 
-static bool persistence_check(struct check *check, const struct snapshot_rule *rule)
+static bool persistence_check(struct check *check, const struct snapshot_persistence *persistence)
 {
-	const struct snapshot_persistence *persistence = rule->persistence;
-
-	if (!rule->persistence_count)
+	if (!persistence)
 		return true;
 	if (!is_token(persistence->name) || strlen(persistence->name) > PERSIST_NAME_MAX)
-		return rule_fault(check, "not a name of a cookie or header", "persistence[0].name");
+		return rule_fault(check, "not a name of a cookie or header", "persistence.name");
 	if (persistence->lifetime == PERSIST_PERMANENT && !persistence->absolute_s)
-		return rule_fault(check, "a permanent cookie needs it",
-				  "persistence[0].absolute_s");
+		return rule_fault(check, "a permanent cookie needs it", "persistence.absolute_s");
 	return true;
+}
+
+static bool retry_check(struct check *check, const struct snapshot_retry *retry)
+{
+	for (size_t i = 0; retry && i < retry->code_count; i++) {
+		if (retry->codes[i] < 400 || retry->codes[i] > 599)
+			return rule_fault(check, "not between 400 and 599", "retry.codes[%zu]", i);
+	}
+	return true;
+}
+
+static bool tokens_check(struct check *check, const char **names, size_t count, const char *list)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!is_token(names[i]))
+			return rule_fault(check, "not a name of a header or method", "cors.%s[%zu]",
+					  list, i);
+	}
+	return true;
+}
+
+static bool cors_check(struct check *check, const struct snapshot_cors *cors)
+{
+	if (!cors)
+		return true;
+	for (size_t i = 0; i < cors->origin_count; i++) {
+		const char *origin = cors->origins[i];
+
+		if (!is_visible(origin) || !is_lower(origin) ||
+		    (strcmp(origin, "*") != 0 && !strstr(origin, "://")))
+			return rule_fault(check, "not an origin in lower case", "cors.origins[%zu]",
+					  i);
+	}
+	return tokens_check(check, cors->methods, cors->method_count, "methods") &&
+	       tokens_check(check, cors->headers, cors->header_count, "headers") &&
+	       tokens_check(check, cors->expose, cors->expose_count, "expose");
 }
 
 static bool rule_check(struct check *check, struct snapshot_rule *rule)
@@ -245,7 +278,8 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 			return rule_fault(check, "there is no such pool", "backends[%zu].pool", i);
 		rule->weight_sum += rule->backends[i].weight;
 	}
-	return persistence_check(check, rule) && filters_check(check, &rule->filters);
+	return persistence_check(check, rule->persistence) && retry_check(check, rule->retry) &&
+	       cors_check(check, rule->cors) && filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)

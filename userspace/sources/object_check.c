@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "userspace/base/route.h"
 #include "userspace/sources/object_table.h"
@@ -108,12 +109,46 @@ static bool mirror_check(struct route_check *check, const struct http_filter *fi
 	return true;
 }
 
+static bool stands_alone(const char *const *list, size_t count)
+{
+	for (size_t i = 0; count > 1 && i < count; i++) {
+		if (strcmp(list[i], "*") == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool cors_check(struct route_check *check, const struct http_filter *filter, size_t i)
+{
+	const struct http_cors *cors = &filter->cors;
+	const struct {
+		const char *const *list;
+		size_t count;
+		const char *member;
+	} lists[] = {
+		{cors->origins, cors->origin_count, "allowOrigins"},
+		{cors->methods, cors->method_count, "allowMethods"},
+		{cors->headers, cors->header_count, "allowHeaders"},
+		{cors->expose, cors->expose_count, "exposeHeaders"},
+	};
+
+	if (strcmp(filter->type, "CORS") == 0 && !filter->has_cors)
+		return rule_fault(check, filter->line, "missing", "filters[%zu].cors", i);
+	for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]); k++) {
+		if (!stands_alone(lists[k].list, lists[k].count))
+			return rule_fault(check, filter->line,
+					  "\"*\" means all, so it stands alone",
+					  "filters[%zu].cors.%s", i, lists[k].member);
+	}
+	return true;
+}
+
 static bool filter_check(struct route_check *check, const struct http_filter *filter, size_t i)
 {
 	if (!status_is_redirect(filter->redirect_status))
 		return rule_fault(check, filter->line, "not one of 301, 302, 303, 307, 308",
 				  "filters[%zu].requestRedirect.statusCode", i);
-	return mirror_check(check, filter, i) &&
+	return mirror_check(check, filter, i) && cors_check(check, filter, i) &&
 	       path_edit_check(check, &filter->redirect_path, filter->line, "requestRedirect.path",
 			       i) &&
 	       path_edit_check(check, &filter->rewrite_path, filter->line, "urlRewrite.path", i);
@@ -142,18 +177,46 @@ static bool prefix_check(struct route_check *check, const struct http_rule *rule
 	return true;
 }
 
+static bool has_type(const struct http_rule *rule, const char *type)
+{
+	for (size_t i = 0; i < rule->filter_count; i++) {
+		if (strcmp(rule->filters[i].type, type) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Beside a CORS filter nothing else may say what it says. */
+static bool cors_only_check(struct route_check *check, const struct http_filter *filter, size_t i)
+{
+	const struct http_modifier *edits = &filter->response;
+	static const char prefix[] = "access-control-";
+	bool other = false;
+
+	for (size_t k = 0; k < edits->set_count; k++)
+		other |= strncasecmp(edits->set[k].name, prefix, sizeof(prefix) - 1) == 0;
+	for (size_t k = 0; k < edits->add_count; k++)
+		other |= strncasecmp(edits->add[k].name, prefix, sizeof(prefix) - 1) == 0;
+	if (other)
+		return rule_fault(check, filter->line,
+				  "Access-Control headers are those of the rule's CORS filter",
+				  "filters[%zu].responseHeaderModifier", i);
+	return true;
+}
+
 static bool filters_check(struct route_check *check, const struct http_rule *rule)
 {
 	static const char *const once[] = {"RequestHeaderModifier", "ResponseHeaderModifier",
-					   "RequestRedirect", "URLRewrite"};
-	size_t seen[4] = {0};
+					   "RequestRedirect", "URLRewrite", "CORS"};
+	size_t seen[5] = {0};
 
 	for (size_t i = 0; i < rule->filter_count; i++) {
 		const struct http_filter *filter = &rule->filters[i];
 
-		if (!filter_check(check, filter, i) || !prefix_check(check, rule, i))
+		if (!filter_check(check, filter, i) || !prefix_check(check, rule, i) ||
+		    (has_type(rule, "CORS") && !cors_only_check(check, filter, i)))
 			return false;
-		for (size_t k = 0; k < 4; k++) {
+		for (size_t k = 0; k < 5; k++) {
 			if (strcmp(filter->type, once[k]) == 0 && seen[k]++)
 				return rule_fault(check, filter->line,
 						  "this type is allowed once in a rule",
@@ -192,6 +255,23 @@ static bool persistence_check(struct route_check *check, const struct http_rule 
 	return true;
 }
 
+static bool retry_check(struct route_check *check, const struct http_rule *rule)
+{
+	const struct http_retry *retry = &rule->retry;
+
+	for (size_t i = 0; i < retry->code_count; i++) {
+		if (retry->codes[i] < 400 || retry->codes[i] > 599)
+			return rule_fault(check, rule->line, "not between 400 and 599",
+					  "retry.codes[%zu]", i);
+		for (size_t k = 0; k < i; k++) {
+			if (retry->codes[k] == retry->codes[i])
+				return rule_fault(check, rule->line, "the same code is there twice",
+						  "retry.codes[%zu]", i);
+		}
+	}
+	return true;
+}
+
 static bool rule_check(struct route_check *check, const struct http_rule *rule)
 {
 	const int64_t request = rule->request_timeout_ms, backend = rule->backend_timeout_ms;
@@ -203,7 +283,8 @@ static bool rule_check(struct route_check *check, const struct http_rule *rule)
 	if (request != UNSET && backend != UNSET && request != 0 && backend > request)
 		return rule_fault(check, rule->line, "it is longer than timeouts.request",
 				  "timeouts.backendRequest");
-	return persistence_check(check, rule) && filters_check(check, rule);
+	return persistence_check(check, rule) && retry_check(check, rule) &&
+	       filters_check(check, rule);
 }
 
 bool http_route_check(const struct object *object, struct object_fault *ret_fault)

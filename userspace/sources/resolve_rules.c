@@ -4,8 +4,7 @@
  * The Gateway API's line is kept where something cannot be done: a match that
  * cannot be made drops the rule; a filter that must not be skipped, or a backend
  * that cannot be found or may not be used, answers 500 for its share.  A
- * mirror whose backend is like that, and CORS, which only decorates, are left out and
- * said so.
+ * mirror whose backend is like that is left out and said so.
  */
 #include "userspace/sources/resolve_rules.h"
 
@@ -267,7 +266,7 @@ static int edits_copy(const struct rule *rule, const struct header_edit *from, s
 	return err;
 }
 
-static int removes_copy(const struct rule *rule, const char **from, size_t count,
+static int strings_copy(const struct rule *rule, const char **from, size_t count,
 			const char ***ret_names, size_t *ret_count)
 {
 	const char **names = arena_alloc(rule_arena(rule), count, sizeof(*names));
@@ -291,7 +290,7 @@ static int request_headers_take(struct rule *rule, const struct http_filter *fil
 		err = edits_copy(rule, from->add, from->add_count, &to->request_add,
 				 &to->request_add_count);
 	if (!err)
-		err = removes_copy(rule, from->remove, from->remove_count, &to->request_remove,
+		err = strings_copy(rule, from->remove, from->remove_count, &to->request_remove,
 				   &to->request_remove_count);
 	return err;
 }
@@ -307,7 +306,7 @@ static int response_headers_take(struct rule *rule, const struct http_filter *fi
 		err = edits_copy(rule, from->add, from->add_count, &to->response_add,
 				 &to->response_add_count);
 	if (!err)
-		err = removes_copy(rule, from->remove, from->remove_count, &to->response_remove,
+		err = strings_copy(rule, from->remove, from->remove_count, &to->response_remove,
 				   &to->response_remove_count);
 	return err;
 }
@@ -382,12 +381,52 @@ static int mirror_take(struct rule *rule, const struct http_filter *filter)
 	return 0;
 }
 
-static int filter_skip(struct rule *rule, const struct http_filter *filter)
+/* Lower case, without the port that the scheme has anyway: so browsers say it. */
+static int origin_copy(const struct rule *rule, const char *from, const char **ret_origin)
 {
-	rule_say(rule, LOG_LEVEL_INFO, filter->line,
-		 FIELD("filters[%zu].type", (size_t)(filter - rule->spec->filters)),
-		 "%s is not handled in this version; the rule goes on without it", filter->type);
+	char *origin = arena_string(rule_arena(rule), from);
+	char *port = origin ? strrchr(origin, ':') : NULL;
+
+	if (!origin)
+		return -ENOMEM;
+	for (char *p = origin; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (port && (strcmp(port, strncmp(origin, "https", 5) == 0 ? ":443" : ":80") == 0))
+		*port = '\0';
+	*ret_origin = origin;
 	return 0;
+}
+
+static int cors_take(struct rule *rule, const struct http_filter *filter)
+{
+	const struct http_cors *from = &filter->cors;
+	struct snapshot_cors *to = arena_alloc(rule_arena(rule), 1, sizeof(*to));
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	to->credentials = from->credentials;
+	to->max_age_s = (uint32_t)from->max_age_s;
+	err = strings_copy(rule, from->methods, from->method_count, &to->methods,
+			   &to->method_count);
+	if (!err)
+		err = strings_copy(rule, from->headers, from->header_count, &to->headers,
+				   &to->header_count);
+	if (!err)
+		err = strings_copy(rule, from->expose, from->expose_count, &to->expose,
+				   &to->expose_count);
+	if (!err)
+		err = strings_copy(rule, from->origins, from->origin_count, &to->origins,
+				   &to->origin_count);
+	for (size_t i = 0; i < from->origin_count && !err; i++)
+		err = origin_copy(rule, from->origins[i], &to->origins[i]);
+	if (!from->origin_count)
+		rule_say(rule, LOG_LEVEL_WARNING, filter->line,
+			 FIELD("filters[%zu].cors.allowOrigins",
+			       (size_t)(filter - rule->spec->filters)),
+			 "none given; no page of another origin may use these answers, name some");
+	rule->out->cors = to;
+	return err;
 }
 
 static int filter_refuse(struct rule *rule, const struct http_filter *filter)
@@ -413,7 +452,7 @@ static int filter_take(struct rule *rule, const struct http_filter *filter)
 		{"URLRewrite", rewrite_take},
 		{"RequestRedirect", redirect_take},
 		{"RequestMirror", mirror_take},
-		{"CORS", filter_skip},
+		{"CORS", cors_take},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -503,9 +542,6 @@ static void timeouts_take(const struct rule *rule)
 	rule->out->backend_timeout_ms = timeout_convert(spec->backend_timeout_ms);
 	if (spec->request_timeout_ms == UNSET)
 		rule->out->request_timeout_ms = timeout_from_policies(rule);
-	if (spec->has_retry)
-		rule_say(rule, LOG_LEVEL_INFO, 0, "retry",
-			 "not handled in this version; Sluice retries by its own rules");
 }
 
 /* ---- session persistence ---- */
@@ -554,8 +590,45 @@ static int persistence_take(const struct rule *rule)
 		to->lifetime = strcmp(from->lifetime, "Permanent") == 0 ? PERSIST_PERMANENT
 									: PERSIST_SESSION;
 	rule->out->persistence = to;
-	rule->out->persistence_count = 1;
 	return err || !to->name ? -ENOMEM : 0;
+}
+
+/* ---- retries ---- */
+
+static uint32_t attempts_limit(const struct rule *rule)
+{
+	const int64_t wanted = rule->spec->retry.attempts;
+
+	if (wanted <= ROUTE_RETRIES_MAX)
+		return (uint32_t)wanted;
+	rule_say(rule, LOG_LEVEL_WARNING, 0, "retry.attempts",
+		 "%lld is more than this version makes; %d are made after the first attempt",
+		 (long long)wanted, ROUTE_RETRIES_MAX);
+	return ROUTE_RETRIES_MAX;
+}
+
+static int retry_take(const struct rule *rule)
+{
+	const struct http_retry *from = &rule->spec->retry;
+	struct snapshot_retry *to;
+
+	if (!from->code_count && !from->attempts && from->backoff_ms <= 0)
+		return 0;
+	to = arena_alloc(rule_arena(rule), 1, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	to->codes = arena_alloc(rule_arena(rule), from->code_count, sizeof(*to->codes));
+	if (!to->codes)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->code_count; i++)
+		to->codes[i] = (uint32_t)from->codes[i];
+	to->code_count = from->code_count;
+	to->attempts = attempts_limit(rule);
+	if (from->backoff_ms > 0)
+		to->backoff_ms =
+			(uint32_t)(from->backoff_ms < UINT32_MAX ? from->backoff_ms : UINT32_MAX);
+	rule->out->retry = to;
+	return 0;
 }
 
 int rule_resolve(struct resolve *resolve, const struct object *route, size_t index,
@@ -584,5 +657,7 @@ int rule_resolve(struct resolve *resolve, const struct object *route, size_t ind
 		err = backends_copy(&rule);
 	if (!err)
 		timeouts_take(&rule);
-	return err ? err : persistence_take(&rule);
+	if (!err)
+		err = persistence_take(&rule);
+	return err ? err : retry_take(&rule);
 }

@@ -11,7 +11,7 @@
 
 static void numbers_are_as_printf_writes_them(void **state)
 {
-	static const uint64_t values[] = {0,	9,    10,	 15,	    16,
+	static const uint64_t values[] = {0,	9,    10,	 15,	     16,
 					  4095, 4096, 999999999, UINT32_MAX, UINT64_MAX};
 	char buffer[64], wanted[64];
 

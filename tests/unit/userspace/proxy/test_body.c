@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -286,6 +288,39 @@ static void an_empty_pool_gives_nothing_and_takes_back(void **state)
 	buffers_deinit(&pool);
 }
 
+/* The flags of the mapping that begins at `memory`, as the kernel says them. */
+static bool mapping_has_flag(const void *memory, const char *flag)
+{
+	_cleanup_(fclosep) FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512], begin[32];
+	bool inside = false;
+
+	assert_non_null(file);
+	snprintf(begin, sizeof(begin), "%lx-", (unsigned long)memory);
+	while (fgets(line, sizeof(line), file)) {
+		if (!inside)
+			inside = strncmp(line, begin, strlen(begin)) == 0;
+		else if (strncmp(line, "VmFlags:", 8) == 0)
+			return strstr(line, flag) != NULL;
+	}
+	return false;
+}
+
+/* What a burst of large bodies costs that touches the pool for the first time. */
+static void a_pool_is_touched_in_huge_pages(void **state)
+{
+	struct buffers pool;
+
+	(void)state;
+	if (access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK)) {
+		print_message("skip: this kernel has no transparent huge pages\n");
+		skip();
+	}
+	assert_int_equal(buffers_init(&pool, 256), 0);
+	assert_true(mapping_has_flag(pool.memory, " hg"));
+	buffers_deinit(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +332,7 @@ int main(void)
 		cmocka_unit_test(a_directory_that_cannot_keep_it_is_an_error),
 		cmocka_unit_test(bytes_already_in_their_place_stay),
 		cmocka_unit_test(an_empty_pool_gives_nothing_and_takes_back),
+		cmocka_unit_test(a_pool_is_touched_in_huge_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -82,6 +83,13 @@ static void what_is_taken_is_never_emptied(void **state)
 	buffers_deinit(&pool);
 }
 
+/* Resident pages are counted, so they must be small. */
+static int huge_pages_off(void **state)
+{
+	(void)state;
+	return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -89,5 +97,5 @@ int main(void)
 		cmocka_unit_test(what_is_taken_is_never_emptied),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, huge_pages_off, NULL);
 }

@@ -691,7 +691,7 @@ static void every_match_and_filter_arrives(void **state)
 			"value: b}], add: [{name: C, value: d}], remove: [E]}}, {type: "
 			"ResponseHeaderModifier, responseHeaderModifier: {set: [{name: F, value: g}]}}, "
 			"{type: URLRewrite, urlRewrite: {hostname: h.test, path: {type: "
-			"ReplacePrefixMatch, replacePrefixMatch: ''}}}, {type: CORS}]}, "
+			"ReplacePrefixMatch, replacePrefixMatch: ''}}}]}, "
 			"{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, "
 			"path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}"));
 	world_resolve(&world);
@@ -715,8 +715,6 @@ static void every_match_and_filter_arrives(void **state)
 	assert_int_equal(filters->redirect_status, 302);
 	assert_int_equal(filters->redirect_port, 8443);
 	assert_string_equal(filters->redirect_path, "/x");
-	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[3].type", "CORS",
-		 "goes on without it");
 	world_deinit(&world);
 }
 
@@ -754,7 +752,7 @@ static void sessions_are_kept_as_the_rule_says(void **state)
 	assert_int_equal(persistence->absolute_s, 3600);
 	assert_int_equal(persistence->idle_s, 2);
 	assert_int_equal(route->rules[3].persistence->lifetime, PERSIST_PERMANENT);
-	assert_int_equal(route->rules[4].persistence_count, 0);
+	assert_null(route->rules[4].persistence);
 	world_resolve(&world); /* and so again */
 	assert_string_equal(world.desired->routes[0].rules[0].persistence->name, name);
 	world_deinit(&world);
@@ -796,6 +794,64 @@ static void mirrors_have_their_share_and_those_without_a_pool_are_left_out(void 
 		 "no request is mirrored to it");
 	must_say(&world, "spec.rules[0].filters[4].requestMirror.backendRef",
 		 "no ReferenceGrant in namespace team", "no request is mirrored to it");
+	world_deinit(&world);
+}
+
+static void retries_arrive_as_far_as_they_can_be_made(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rules;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{}, {retry: {}}, {retry: {codes: [500, 409], attempts: 2}}, "
+			    "{retry: {attempts: 9, backoff: 1s}}, {retry: {backoff: 99999h}}"));
+	world_resolve(&world);
+	rules = world.desired->routes[0].rules;
+	assert_null(rules[0].retry);
+	assert_null(rules[1].retry);
+	assert_int_equal(rules[2].retry->code_count, 2);
+	assert_int_equal(rules[2].retry->codes[1], 409);
+	assert_int_equal(rules[2].retry->attempts, 2);
+	assert_int_equal(rules[2].retry->backoff_ms, 0);
+	assert_int_equal(rules[3].retry->attempts, ROUTE_RETRIES_MAX);
+	assert_int_equal(rules[3].retry->backoff_ms, 1000);
+	assert_int_equal(rules[4].retry->backoff_ms, UINT32_MAX);
+	must_say(&world, "HTTPRoute ai/r: spec.rules[3].retry.attempts", "9 is more", "7 are made");
+	world_deinit(&world);
+}
+
+static void a_cors_filter_arrives_as_browsers_say_origins(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_cors *cors;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{filters: [{type: CORS, cors: {allowOrigins: ['https://A.test:443', "
+			    "'http://a.test:80', 'http://a.test:443', 'https://*.b.test:8443'], "
+			    "allowMethods: [PUT, DELETE], allowHeaders: [X-A], exposeHeaders: "
+			    "['*'], allowCredentials: true, maxAge: 60}}]}, {filters: [{type: "
+			    "CORS, cors: {}}]}, {}"));
+	world_resolve(&world);
+	cors = world.desired->routes[0].rules[0].cors;
+	assert_int_equal(cors->origin_count, 4);
+	assert_string_equal(cors->origins[0], "https://a.test");
+	assert_string_equal(cors->origins[1], "http://a.test");
+	assert_string_equal(cors->origins[2], "http://a.test:443");
+	assert_string_equal(cors->origins[3], "https://*.b.test:8443");
+	assert_string_equal(cors->methods[1], "DELETE");
+	assert_string_equal(cors->headers[0], "X-A");
+	assert_string_equal(cors->expose[0], "*");
+	assert_true(cors->credentials);
+	assert_int_equal(cors->max_age_s, 60);
+	cors = world.desired->routes[0].rules[1].cors;
+	assert_int_equal(cors->max_age_s, 5);
+	assert_false(cors->credentials);
+	must_say(&world, "spec.rules[1].filters[0].cors.allowOrigins", "none given", "name some");
+	assert_null(world.desired->routes[0].rules[2].cors);
 	world_deinit(&world);
 }
 
@@ -1043,6 +1099,8 @@ int main(void)
 		cmocka_unit_test(every_match_and_filter_arrives),
 		cmocka_unit_test(sessions_are_kept_as_the_rule_says),
 		cmocka_unit_test(mirrors_have_their_share_and_those_without_a_pool_are_left_out),
+		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
+		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
 		cmocka_unit_test(names_come_before_defaults_and_the_older_before_the_younger),
