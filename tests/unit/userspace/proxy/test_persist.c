@@ -206,7 +206,7 @@ static void cookies_say_how_long_they_are_to_be_kept(void **state)
 /* ---- clients ---- */
 
 #define KEPT(persistence)                                                                          \
-	"{'matches':[{'path_type':'PathPrefix','path':'/'}],'persistence':{" persistence "},"    \
+	"{'matches':[{'path_type':'PathPrefix','path':'/'}],'persistence':{" persistence "},"      \
 	"'backends':[{'pool':0,'weight':1,'name':'ai/all'}]}"
 #define COOKIE KEPT("'type':'Cookie','name':'s'")
 
@@ -362,7 +362,7 @@ static void a_session_stays_with_its_backend_of_a_split(void **state)
 {
 #define SPLIT(weight)                                                                              \
 	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \
-	"'persistence':{'type':'Cookie','name':'s'},'backends':["                                \
+	"'persistence':{'type':'Cookie','name':'s'},'backends':["                                  \
 	"{'pool':1,'weight':1000000,'name':'ai/one'},{'pool':2,'weight':" #weight                  \
 	",'name':'ai/two'}]}"
 	RIG_READY(rig, SPLIT(1));
