@@ -18,6 +18,10 @@
 #define ROUTE_TIMEOUT_OFF UINT32_MAX
 #define ROUTES_MAX 16384
 #define ROUTE_LISTENERS_MAX 1024
+#define POOL_REWRITES_MAX 1024 /* rules that rename models, of one pool */
+#define REWRITE_MODELS_MAX 256 /* names that one of them matches */
+#define REWRITE_TARGETS_MAX 64
+#define RULE_MIRRORS_MAX 16
 #define ROUTE_RETRIES_MAX 7 /* after the first attempt */
 #define ROUTE_RETRY_CODES_MAX 200 /* 400 to 599 */
 
@@ -48,6 +52,12 @@ struct snapshot_pair {
 
 enum rewrite_type { REWRITE_NONE, REWRITE_FULL_PATH, REWRITE_PREFIX };
 
+struct snapshot_mirror { /* a copy of the request goes there too */
+	uint32_t pool; /* index into pools */
+	const char *name; /* "namespace/name" as the route says it */
+	uint32_t numerator, denominator; /* of the requests; denominator not 0 */
+};
+
 struct snapshot_filters {
 	size_t request_set_count, request_add_count, request_remove_count;
 	struct snapshot_pair *request_set, *request_add;
@@ -62,6 +72,22 @@ struct snapshot_filters {
 	const char *redirect_scheme, *redirect_host, *redirect_path; /* NULL: kept */
 	enum rewrite_type redirect_path_type;
 	uint16_t redirect_port; /* 0: by scheme */
+	size_t mirror_count;
+	struct snapshot_mirror *mirrors;
+};
+
+/* ---- models under other names, of a pool (InferenceModelRewrite) ---- */
+
+struct snapshot_rewrite {
+	const char *name; /* "namespace/name" of the object */
+	size_t model_count;
+	const char **models; /* as clients say them; none: every model */
+	size_t target_count; /* at least one */
+	struct snapshot_rewrite_target {
+		const char *model; /* as the model servers know it */
+		uint32_t weight; /* 1 to 1000000 */
+	} * targets;
+	uint32_t weight_sum; /* reading fills it in; not in the file */
 };
 
 struct snapshot_backend {
@@ -69,6 +95,20 @@ struct snapshot_backend {
 	uint32_t weight; /* 0: gets nothing */
 	const char *name; /* "namespace/name" as the route says it */
 	struct snapshot_filters *filters; /* the rule's with its own after them; NULL: the rule's */
+};
+
+/* ---- session persistence (GEP-1619) ---- */
+
+enum persist_type { PERSIST_NONE, PERSIST_COOKIE, PERSIST_HEADER };
+enum persist_lifetime { PERSIST_UNSAID, PERSIST_SESSION, PERSIST_PERMANENT };
+
+#define PERSIST_NAME_MAX 128
+
+struct snapshot_persistence {
+	enum persist_type type; /* never NONE */
+	const char *name; /* of the cookie or header; a token */
+	uint32_t absolute_s, idle_s; /* 0: no limit */
+	enum persist_lifetime lifetime; /* cookies; PERMANENT: absolute_s is not 0 */
 };
 
 /* The CORS filter: which pages from elsewhere may use the answers.  A list that is
@@ -101,6 +141,7 @@ struct snapshot_rule {
 	uint32_t backend_timeout_ms; /* the same, for one attempt */
 	struct snapshot_retry *retry; /* NULL: the proxy's own rules */
 	struct snapshot_cors *cors; /* NULL: none */
+	struct snapshot_persistence *persistence; /* NULL: none */
 };
 
 struct snapshot_route {

@@ -35,9 +35,11 @@
 #include "userspace/http/parser.h"
 #include "userspace/http/traceparent.h"
 #include "userspace/model/request.h"
+#include "userspace/proxy/counted.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/headers.h"
 #include "userspace/proxy/limits.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/route.h"
 #include "userspace/proxy/upgrade.h"
@@ -111,7 +113,10 @@ struct exchange {
 	const struct snapshot_cors *cors; /* the rule's, NULL: none */
 	const char *base_model;
 	const struct snapshot_pool *pool;
+	const char *served_name; /* of the model in that pool; NULL: as the client says it */
 	uint64_t backends_tried; /* bit by index in the rule */
+	bool persisted; /* its session is with the endpoint of persist_token */
+	struct persist_token persist_token;
 	struct placement_request place;
 	struct pick pick; /* the latest */
 	uint32_t runner_up; /* its runner-up's endpoint id */
@@ -120,7 +125,7 @@ struct exchange {
 	/* the attempt under way */
 	struct upstream *upstream; /* NULL: none */
 	uint32_t endpoint, generation, cluster;
-	bool counted, counted_waiting;
+	struct counted counted;
 	bool queued_behind; /* something was outstanding there when it was given */
 	bool fresh; /* do not reuse a connection */
 	uint64_t given_ns;
@@ -133,6 +138,7 @@ struct exchange {
 	unsigned attempts;
 	unsigned stale_count;
 	unsigned interim_count; /* 1xx passed on */
+	uint32_t mirrored; /* bit by index in the rule's mirrors: a copy went there */
 	enum exchange_failure failures[ATTEMPTS_MAX];
 	uint32_t failed_endpoints[ATTEMPTS_MAX];
 	int failed_statuses[ATTEMPTS_MAX]; /* 0: no answer */
@@ -151,7 +157,8 @@ struct exchange {
 	int status; /* as told to the client */
 	enum answer_framing framing;
 	bool event_stream; /* text/event-stream */
-	bool observed; /* session->looking.usage looks into the answer */
+	bool observed; /* session->looking.usage counts the answer's tokens */
+	bool restoring; /* it finds names of models, and the client's own is put there */
 	struct upgrade upgrade; /* `asked` is of the request */
 	bool upstream_keep_alive;
 	uint64_t first_byte_ns;

@@ -13,7 +13,6 @@
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
 
-#define VECTORS_MAX (BODY_BUFFERS_MAX + 3)
 #define STALE_MAX 3 /* kept-alive connections that may turn out dead for one request */
 
 static bool attempt_pause(struct exchange *x);
@@ -184,66 +183,48 @@ void attempt_on_timer(struct timer *timer)
 		attempt_fail(x, FAILURE_TIMEOUT);
 }
 
-/* The head as it goes upstream, made anew each time it is needed. */
-static bool request_head_format(struct exchange *x, struct text *text)
+bool exchange_head_format(struct exchange *x, const char *name, uint64_t body_bytes,
+			  struct text *text)
 {
 	struct session *s = x->session;
 	const struct http_head *head = session_head(s);
+	const char *client_name = x->has_model ? x->facts.name : NULL;
 	char target[BUFFER_BYTES];
 	struct text target_text = TEXT_INIT(target);
 	struct request_rewrite rewrite = {
 		.filters = x->choice.filters,
-		.model = x->has_model ? x->facts.name : NULL,
+		.model = name ? name : client_name,
 		.base_model = x->base_model,
 		.client = s->client,
-		.body_bytes = s->body.length,
+		.body_bytes = body_bytes,
 		.upgrade = x->upgrade.asked,
 		.has_body = s->has_body,
+		.plain_answer = name,
 	};
-	struct http_span path, query;
 
-	route_target_split(target_origin_form(head->target), &path, &query);
-	route_path_rewrite(&x->choice, path, query, &target_text);
+	if (name)
+		rewrite.base_model = route_base_model(x->snapshot->snapshot, name);
+	if (!exchange_target_format(x, name, &target_text))
+		return false;
 	rewrite.target = (struct http_span){target, target_text.length};
 	text_init(text, s->worker->head_text, sizeof(s->worker->head_text));
 	headers_format_request(head, &rewrite, text);
-	return !text->cut && !target_text.cut;
+	return !text->cut;
 }
 
 /* One write of head and body, as far as the socket takes it.
  * 0: all sent; -EAGAIN: not yet; else what failed. */
 static int request_send(struct exchange *x)
 {
-	struct session *s = x->session;
-	struct iovec vectors[VECTORS_MAX];
-	struct msghdr message = {.msg_iov = vectors};
+	const struct body *body = &x->session->body;
+	struct model_rewrite room;
+	const struct model_rewrite *rewrite = exchange_body_rewrite(x, x->served_name, &room);
 	struct text head;
-	uint64_t total;
-	ssize_t n;
 
-	if (!request_head_format(x, &head))
+	if (!exchange_head_format(x, x->served_name, body_sent_bytes(body, rewrite), &head))
 		return -EMSGSIZE;
-	total = head.length + s->body.length;
-	while (x->sent < total) {
-		uint64_t offset = x->sent > head.length ? x->sent - head.length : 0;
-
-		message.msg_iovlen = 0;
-		if (x->sent < head.length)
-			vectors[message.msg_iovlen++] =
-				(struct iovec){head.data + x->sent, head.length - x->sent};
-		message.msg_iovlen += body_vectors(&s->body, offset, vectors + message.msg_iovlen,
-						   VECTORS_MAX - message.msg_iovlen);
-		if (message.msg_iovlen)
-			n = sendmsg(x->upstream->fd, &message, MSG_NOSIGNAL);
-		else
-			n = body_send_spilled(&s->body, offset, x->upstream->fd);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return message.msg_iovlen ? -errno : (int)n;
-		x->sent += (uint64_t)n;
-	}
-	return 0;
+	return body_send(body, rewrite, (struct http_span){head.data, head.length}, &x->sent,
+			 x->upstream->fd);
 }
 
 int attempt_want(struct exchange *x, uint32_t events)
@@ -280,7 +261,7 @@ static int attempt_connect(struct exchange *x)
 	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
 	if (x->head_request)
 		http_parser_no_body(&x->parser);
-	exchange_counts_add(x);
+	counted_begin(&x->counted, &w->inflight[x->endpoint], x->place.tokens);
 	if (!x->fresh)
 		u = upstream_take_idle(w, x->endpoint, x->generation);
 	if (u) {
@@ -370,21 +351,21 @@ static size_t backend_untried(const struct exchange *x)
 }
 
 /* Another backend of the rule, unless its filters make a path that may not be asked
- * for. */
+ * for, or the request cannot say the name that its model has there. */
 static bool backend_next(struct exchange *x)
 {
 	size_t index;
 
 	while ((index = backend_untried(x)) != SIZE_MAX) {
 		const struct snapshot_filters *filters = x->choice.filters;
+		const struct snapshot_backend *b = &x->choice.rule->backends[index];
 
-		route_choose_backend(&x->choice, index);
-		if (!exchange_rewrite_refused(x)) {
-			exchange_backend_set(x, index);
-			return true;
-		}
-		x->choice.filters = filters;
 		x->backends_tried |= 1ull << index;
+		route_choose_backend(&x->choice, index);
+		if (!exchange_rewrite_refused(x) &&
+		    !exchange_pool_take(x, &x->snapshot->snapshot->pools[b->pool]))
+			return true;
+		x->choice.filters = filters;
 	}
 	return false;
 }
@@ -431,8 +412,10 @@ static bool is_sheddable(struct exchange *x, const struct pick *pick)
 static bool attempt_pick(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
-	struct pick pick = pick_next(x);
+	struct pick pick = exchange_persist_pick(x);
 
+	if (pick_is_none(&pick))
+		pick = pick_next(x);
 	if (pick_is_none(&pick)) {
 		if (!x->attempts)
 			pick_keep(x, &pick);
@@ -479,6 +462,7 @@ static bool endpoint_is_left(struct exchange *x, bool again)
 {
 	const struct placement_request place = x->place;
 	const struct snapshot_pool *pool = x->pool;
+	const char *served_name = x->served_name;
 	const struct snapshot_filters *filters = x->choice.filters;
 	const uint64_t backends_tried = x->backends_tried;
 	struct pick pick;
@@ -488,6 +472,7 @@ static bool endpoint_is_left(struct exchange *x, bool again)
 	pick = again ? pick_next(x) : pick_make(x);
 	x->place = place;
 	x->pool = pool;
+	x->served_name = served_name;
 	x->choice.filters = filters;
 	x->backends_tried = backends_tried;
 	return !pick_is_none(&pick);

@@ -5,6 +5,7 @@
 #include "userspace/base/clock.h"
 #include "userspace/proxy/cors.h"
 #include "userspace/proxy/exchange_parts.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/worker.h"
 
@@ -112,19 +113,14 @@ static uint64_t tokens_estimate(const struct exchange *x)
 	return bytes / BYTES_A_TOKEN + 1;
 }
 
-void exchange_backend_set(struct exchange *x, size_t index)
-{
-	if (index < 64)
-		x->backends_tried |= 1ull << index;
-	x->pool = &x->snapshot->snapshot->pools[x->choice.rule->backends[index].pool];
-	route_choose_backend(&x->choice, index);
-}
-
-/* Weighted choice of a backend; false: refused. */
-static bool backend_choose(struct exchange *x)
+/* The backend of the client's session, else a weighted choice; false: refused. */
+static bool backend_choose(struct exchange *x, const struct http_head *head)
 {
 	const struct snapshot_rule *rule = x->choice.rule;
-	size_t index = route_backend(rule, worker_random(exchange_worker(x)));
+	size_t index = exchange_persist_backend(x, head);
+
+	if (index == SIZE_MAX)
+		index = route_backend(rule, worker_random(exchange_worker(x)));
 
 	if (index == SIZE_MAX || rule->backends[index].pool == POOL_NONE) {
 		struct proxy_error_detail detail = {0};
@@ -139,7 +135,10 @@ static bool backend_choose(struct exchange *x)
 		session_refuse(x->session, ERROR_BACKEND_UNKNOWN, &detail);
 		return false;
 	}
-	exchange_backend_set(x, index);
+	if (index < 64)
+		x->backends_tried |= 1ull << index;
+	x->pool = &x->snapshot->snapshot->pools[rule->backends[index].pool];
+	route_choose_backend(&x->choice, index);
 	return true;
 }
 
@@ -203,6 +202,17 @@ static bool rewrite_is_allowed(struct exchange *x)
 	return !why;
 }
 
+/* Can the request say the name that its model has in the pool? */
+static bool name_is_sayable(struct exchange *x)
+{
+	const char *why = exchange_pool_take(x, x->pool);
+
+	if (why)
+		session_refuse(x->session, ERROR_NOT_IMPLEMENTED,
+			       &(struct proxy_error_detail){.message = why, .param = "model"});
+	return !why;
+}
+
 void exchange_start(struct exchange *x)
 {
 	struct session *s = x->session;
@@ -231,17 +241,19 @@ void exchange_start(struct exchange *x)
 	}
 	x->cors = x->choice.rule->cors;
 	/* a redirect of the rule needs no backend; one of a backend needs it to be chosen */
-	if (!x->choice.filters->redirect_status && !backend_choose(x))
+	if (!x->choice.filters->redirect_status && !backend_choose(x, head))
 		return;
 	if (x->choice.filters->redirect_status) {
 		answer_redirect(x, &request);
 		return;
 	}
-	if (!rewrite_is_allowed(x))
+	if (!rewrite_is_allowed(x) || !name_is_sayable(x))
 		return;
 	timeout_ms = x->choice.rule->request_timeout_ms;
 	x->until_ns = x->whole_ns + (timeout_ms ? timeout_ms * NS_PER_MS
 						: w->options.request_timeout_s * NS_PER_S);
 	x->place.tokens = tokens_estimate(x);
 	attempt_start(x);
+	if (x->upstream) /* else it is answered already, and maybe the next one's */
+		mirrors_begin(x);
 }

@@ -151,8 +151,12 @@ static void upgrade_put(struct text *text, const struct http_head *head)
 }
 
 static bool request_header_passes(const struct http_head *head, struct http_span name,
-				  const struct snapshot_filters *f)
+				  const struct request_rewrite *rewrite)
 {
+	const struct snapshot_filters *f = rewrite->filters;
+
+	if (rewrite->plain_answer && http_span_equal_nocase(name, "accept-encoding"))
+		return false;
 	if (span_in(name, request_own, ARRAY_SIZE(request_own)) || is_gateway_header(name) ||
 	    is_hop(head, name))
 		return false;
@@ -180,7 +184,7 @@ void headers_format_request(const struct http_head *head, const struct request_r
 	else if (!http_head_find(head, "host"))
 		text_puts(text, "Host: \r\n");
 	for (size_t i = 0; i < head->header_count; i++) {
-		if (request_header_passes(head, head->headers[i].name, f))
+		if (request_header_passes(head, head->headers[i].name, rewrite))
 			header_copy(text, &head->headers[i]);
 	}
 	if (rewrite->upgrade)
@@ -213,11 +217,15 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 
 	if (is_hop(head, name) || http_span_equal_nocase(name, "via"))
 		return false;
+	if (rewrite->own.name && http_span_equal_nocase(name, rewrite->own.name) &&
+	    !http_span_equal_nocase(name, "set-cookie"))
+		return false;
 	if (rewrite->cors && begins_with(name, CORS_HEADER_PREFIX))
 		return false;
 	if (head->status < 200 && http_span_equal_nocase(name, "content-length"))
 		return false;
-	if ((rewrite->framing == ANSWER_CHUNKED || rewrite->framing == ANSWER_UNTIL_CLOSE) &&
+	if ((rewrite->changed || rewrite->framing == ANSWER_CHUNKED ||
+	     rewrite->framing == ANSWER_UNTIL_CLOSE) &&
 	    http_span_equal_nocase(name, "content-length"))
 		return false;
 	if (!f || is_protected(name))
@@ -243,7 +251,12 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 	if (rewrite->framing == ANSWER_CHUNKED ||
 	    (rewrite->framing == ANSWER_AS_IS && head->chunked))
 		text_puts(text, "Transfer-Encoding: chunked\r\n");
+	if (rewrite->framing == ANSWER_COUNTED)
+		text_printf(text, "Content-Length: %llu\r\n",
+			    (unsigned long long)rewrite->body_bytes);
 	list_put(text, head, "Via", VIA);
+	if (rewrite->own.name)
+		pairs_put(text, &rewrite->own, 1);
 	if (f) {
 		pairs_put(text, f->response_set, f->response_set_count);
 		pairs_put(text, f->response_add, f->response_add_count);

@@ -6,8 +6,10 @@
 #include "userspace/base/clock.h"
 
 #define BUFFER_BYTES (32u * 1024) /* one buffer of the pool; also the largest head */
+#define OWN_HEADER_BYTES 512 /* a value that we add to an answer */
 #define HEAD_FORMAT_BYTES (BUFFER_BYTES + 8u * 1024) /* a head with what we add to it */
 #define BODY_BUFFERS_MAX 8 /* of one request; the rest of its body goes to a file */
+#define RESTORED_BYTES (2 * BUFFER_BYTES) /* what one read becomes with the client's name in it */
 #define OUTBOX_BUFFERS_MAX 4 /* what one read and one head can leave unsent */
 #define BUFFERS_RESERVE_SHARE 8 /* 1/8 of the pool is kept for answers under way */
 #define BUFFERS_PERIOD_NS (3 * NS_PER_S) /* what one of these never needed goes back */
@@ -16,6 +18,7 @@
 #define ATTEMPTS_MAX 8
 #define BACKENDS_TRIED_MAX 8
 #define INTERIM_MAX 8 /* 1xx passed on before one answer */
+#define MIRROR_ANSWER_BYTES_MAX (64u << 20) /* read and thrown away */
 #define ACCEPTS_A_TURN 64
 #define READS_A_TURN 4
 #define SESSIONS_SPARE 16 /* beyond --sessions-max, only to say 429 */

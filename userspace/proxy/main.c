@@ -115,6 +115,15 @@ static void workers_count(struct proxy *proxy)
 	proxy->worker_count = proxy->listeners_held;
 }
 
+/* Kept over restarts, so that sessions are too. */
+static int key_load(struct proxy *proxy)
+{
+	char path[2 * INSTANCE_PATH_MAX];
+
+	instance_run_path(&proxy->instance, RUN_PERSIST_KEY, path);
+	return persist_key_load(path, &proxy->persist_key);
+}
+
 static int proxy_prepare(struct proxy *proxy)
 {
 	int err = instance_init(&proxy->instance, proxy->options.instance);
@@ -125,6 +134,8 @@ static int proxy_prepare(struct proxy *proxy)
 		return err;
 	paths_fill(proxy);
 	err = place_take(proxy);
+	if (!err)
+		err = key_load(proxy);
 	if (!err)
 		err = maps_open(&proxy->instance, MAPS_WORKER, &proxy->maps);
 	if (err)

@@ -21,6 +21,7 @@ const struct proxy_options proxy_options_default = {
 	.sessions_max = 4096,
 	.buffers_max = 4096,
 	.attempts = 4,
+	.mirrors_max = 64,
 	.connect_timeout_ms = 1000,
 	.head_timeout_s = 15,
 	.request_timeout_s = 600,
@@ -133,6 +134,7 @@ NUMBER(workers, "workers", 1, PROXY_WORKERS_MAX)
 NUMBER(body_bytes_max, "body-bytes-max", 1, 1ul << 40)
 NUMBER(sessions_max, "sessions-max", 1, 1ul << 20)
 NUMBER(buffers_max, "buffers-max", 16, 1ul << 20)
+NUMBER(mirrors_max, "mirrors-max", 0, 65536)
 NUMBER(attempts, "attempts", 1, ATTEMPTS_MAX)
 NUMBER(connect_timeout_ms, "connect-timeout-ms", 1, 600000)
 NUMBER(head_timeout_s, "head-timeout-s", 1, 86400)
@@ -153,6 +155,8 @@ static const struct option_row rows[] = {
 	{"sessions-max", 0, "N", "client connections of one worker, else 429 (4096)",
 	 set_sessions_max},
 	{"buffers-max", 0, "N", "buffers of 32 KiB of one worker (4096)", set_buffers_max},
+	{"mirrors-max", 0, "N", "copies of requests for mirrors of one worker at once (64)",
+	 set_mirrors_max},
 	{"attempts", 0, "N", "endpoints a request may be sent to, one after the other (4)",
 	 set_attempts},
 	{"connect-timeout-ms", 0, "N", "for a connection to an endpoint (1000)",

@@ -27,6 +27,7 @@ struct proxy_options {
 	uint64_t body_bytes_max;
 	size_t sessions_max; /* of one worker */
 	size_t buffers_max; /* of one worker */
+	size_t mirrors_max; /* of one worker, at once */
 	unsigned attempts;
 	unsigned connect_timeout_ms;
 	unsigned head_timeout_s;

@@ -6,12 +6,14 @@
 
 #include "userspace/base/instance.h"
 #include "userspace/proxy/options.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/worker.h"
 
 struct maps;
 struct proxy_metrics;
 
 #define RUN_PROXY_LOCK "proxy.lock"
+#define RUN_PERSIST_KEY "persist.key" /* of sessions that clients are kept in; 0600 */
 #define RUN_WORKERS "workers" /* byte K is locked by the worker that holds row K */
 
 struct proxy {
@@ -23,6 +25,7 @@ struct proxy {
 	struct proxy_metrics *metrics; /* shared memory */
 	int metrics_fd; /* that memory */
 	int listeners[PROXY_WORKERS_MAX][WORKER_LISTENERS]; /* -1: family not available */
+	struct persist_key persist_key;
 	/* of a successor: what was handed over, and to whom it speaks until all is its own */
 	unsigned listeners_held;
 	int page_fd; /* the metrics page's listener; -1: none */

@@ -375,6 +375,31 @@ void route_choose_backend(struct route_choice *choice, size_t index)
 	choice->filters = own ? own : &choice->rule->filters;
 }
 
+static bool rewrite_matches(const struct snapshot_rewrite *rewrite, const char *model)
+{
+	for (size_t i = 0; i < rewrite->model_count; i++) {
+		if (strcmp(rewrite->models[i], model) == 0)
+			return true;
+	}
+	return !rewrite->model_count;
+}
+
+const char *route_served_name(const struct snapshot_pool *pool, const char *model, uint64_t random)
+{
+	for (size_t i = 0; i < pool->rewrite_count; i++) {
+		const struct snapshot_rewrite *rewrite = &pool->rewrites[i];
+		const struct snapshot_rewrite_target *target = rewrite->targets;
+		uint64_t at = random % rewrite->weight_sum;
+
+		if (!rewrite_matches(rewrite, model))
+			continue;
+		for (; at >= target->weight; target++)
+			at -= target->weight;
+		return strcmp(target->model, model) == 0 ? NULL : target->model;
+	}
+	return NULL;
+}
+
 const char *route_base_model(const struct snapshot *snapshot, const char *model)
 {
 	for (size_t i = 0; i < snapshot->base_model_count; i++) {

@@ -66,6 +66,8 @@ size_t route_backend(const struct snapshot_rule *rule, uint64_t random);
 
 /* The filters in force are those for this backend of the rule. */
 void route_choose_backend(struct route_choice *choice, size_t index);
+/* The model's name in that pool, `random` choosing by weight; NULL: as the client says it. */
+const char *route_served_name(const struct snapshot_pool *pool, const char *model, uint64_t random);
 
 /* The base model of an adapter or served name, or NULL. */
 const char *route_base_model(const struct snapshot *snapshot, const char *model);

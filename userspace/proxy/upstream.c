@@ -11,6 +11,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/proxy/exchange.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/worker.h"
 
 int upstreams_init(struct worker *worker, size_t slots)
@@ -120,6 +121,8 @@ static void on_event(struct watch *watch, uint32_t events)
 
 	if (u->exchange)
 		exchange_on_upstream(u->exchange, events);
+	else if (u->mirror)
+		mirror_on_upstream(u->mirror, events);
 	else
 		upstream_close(u); /* nothing was asked: the server is leaving */
 }

@@ -16,11 +16,13 @@
 #include "userspace/base/jitter.h"
 #include "userspace/base/log.h"
 #include "userspace/proxy/exchange.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/upstream.h"
 
 #define IDLE_SLOTS 512 /* upstream connections beyond one a session */
 #define OTHER_DESCRIPTORS 64
+#define MIRROR_DESCRIPTORS 2 /* the endpoint, a share of that file */
 #define SESSION_DESCRIPTORS 3 /* the client, the endpoint, a file for a large body */
 
 uint64_t worker_random(struct worker *worker)
@@ -192,9 +194,9 @@ void worker_drain(struct worker *w, bool leave_queue)
 
 /* ---- making and freeing ---- */
 
-static size_t sessions_limit(size_t asked)
+static size_t sessions_limit(size_t asked, size_t mirrors)
 {
-	const size_t reserve = IDLE_SLOTS / 2 + OTHER_DESCRIPTORS;
+	const size_t reserve = IDLE_SLOTS / 2 + OTHER_DESCRIPTORS + MIRROR_DESCRIPTORS * mirrors;
 	struct rlimit limit;
 	size_t fits;
 
@@ -225,18 +227,20 @@ static void row_take(struct worker *w, const struct worker_config *config)
 
 static int pools_make(struct worker *w)
 {
-	size_t slots = sessions_limit(w->options.sessions_max);
+	size_t slots = sessions_limit(w->options.sessions_max, w->options.mirrors_max);
 	int err;
 
 	w->options.sessions_max = slots;
 	slots += SESSIONS_SPARE;
-	err = loop_new(2 * slots + 8, &w->loop);
+	err = loop_new(2 * slots + w->options.mirrors_max + 8, &w->loop);
 	if (!err)
 		err = buffers_init(&w->buffers, w->options.buffers_max);
 	if (!err)
 		err = sessions_init(w, slots);
 	if (!err)
-		err = upstreams_init(w, slots + IDLE_SLOTS);
+		err = upstreams_init(w, slots + IDLE_SLOTS + w->options.mirrors_max);
+	if (!err)
+		err = mirrors_init(w, w->options.mirrors_max);
 	if (!err)
 		err = placement_init(&w->placement, w->maps, &w->metrics->rows_high);
 	if (err)
@@ -256,6 +260,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
 		return -ENOMEM;
 	w->options = *config->options;
 	w->maps = config->maps;
+	w->persist_key = config->persist_key;
 	w->metrics = config->metrics;
 	w->log.fd = -1;
 	w->routes.watch.fd = -1;
@@ -284,6 +289,7 @@ void worker_free(struct worker *w)
 		return;
 	w->draining = true; /* nothing is accepted or kept any more */
 	sessions_deinit(w);
+	mirrors_deinit(w);
 	upstreams_deinit(w);
 	for (size_t i = 0; i < WORKER_LISTENERS && w->loop; i++)
 		loop_unwatch(w->loop, &w->listeners[i].watch);

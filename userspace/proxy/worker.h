@@ -16,11 +16,13 @@
 #include "userspace/proxy/buffers.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/options.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/snapshot_watch.h"
 #include "userspace/telemetry/proxy_metrics.h"
 
 struct exchange;
+struct mirror;
 struct session;
 struct upstream;
 
@@ -33,6 +35,7 @@ struct worker_config {
 	uint32_t row; /* of inflight and metrics; this worker's alone */
 	const char *run_dir; /* where the routes snapshot is */
 	const char *access_log; /* path, "-" or "" */
+	struct persist_key persist_key; /* of all workers of the gateway */
 	int listener_fds[WORKER_LISTENERS]; /* non-blocking, -1: none; stay the caller's */
 };
 
@@ -43,6 +46,7 @@ struct worker {
 	struct inflight *inflight; /* own row */
 	struct proxy_metrics *metrics;
 	struct proxy_row *row; /* own row */
+	struct persist_key persist_key;
 	struct placement placement;
 	struct snapshot_watch routes;
 	struct access_log log;
@@ -68,6 +72,11 @@ struct worker {
 	uint32_t *idle_heads; /* by endpoint id: index + 1 of the latest idle one, 0: none */
 	struct upstream *idle_oldest, *idle_latest;
 
+	struct mirror *mirrors; /* slab, likewise */
+	size_t mirror_slots;
+	size_t mirrors_begun;
+	struct mirror *mirror_free;
+
 	struct exchange *waiting; /* exchanges that may still be sent elsewhere */
 
 	bool accepting;
@@ -80,6 +89,7 @@ struct worker {
 	const struct session *head_of; /* ...of this session; NULL: of nobody */
 	struct http_head answer_head;
 	char read_buffer[BUFFER_BYTES];
+	char restored[RESTORED_BYTES]; /* of an answer, with the client's name for the model */
 	char head_text[HEAD_FORMAT_BYTES];
 };
 

@@ -140,6 +140,7 @@ int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
 		.metrics = proxy->metrics,
 		.run_dir = proxy->instance.run_dir,
 		.access_log = proxy->access_log,
+		.persist_key = proxy->persist_key,
 	};
 	_cleanup_close_ int row_fd = -1;
 	int kept[WORKER_LISTENERS + 1] = {[WORKER_LISTENERS] = proxy->ready_fd};

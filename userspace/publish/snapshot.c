@@ -141,6 +141,8 @@ struct table {
 
 static const char *const path_type_names[] = {"", "Exact", "PathPrefix", "RegularExpression", NULL};
 static const char *const pair_type_names[] = {"", "Exact", "", "RegularExpression", NULL};
+static const char *const persist_type_names[] = {"", "Cookie", "Header", NULL};
+static const char *const persist_lifetime_names[] = {"", "Session", "Permanent", NULL};
 static const char *const rewrite_names[] = {"", "ReplaceFullPath", "ReplacePrefixMatch", NULL};
 
 static const struct field pair_match_fields[] = {
@@ -175,6 +177,15 @@ static const struct table pair_table = TABLE(snapshot_pair, pair_fields);
 		LIST(snapshot_filters, member, counter, FIELD_ARRAY, 64), .sub = &pair_table       \
 	}
 
+static const struct field mirror_fields[] = {
+	{PLAIN(snapshot_mirror, pool, FIELD_U32), .required = true},
+	{PLAIN(snapshot_mirror, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_mirror, numerator, FIELD_U32), .required = true},
+	{PLAIN(snapshot_mirror, denominator, FIELD_U32), .required = true},
+	{0},
+};
+static const struct table mirror_table = TABLE(snapshot_mirror, mirror_fields);
+
 static const struct field filters_fields[] = {
 	HEADER_LIST(request_set, request_set_count),
 	HEADER_LIST(request_add, request_add_count),
@@ -191,6 +202,8 @@ static const struct field filters_fields[] = {
 	{PLAIN(snapshot_filters, redirect_path, FIELD_STRING)},
 	{PLAIN(snapshot_filters, redirect_path_type, FIELD_ENUM), .enum_names = rewrite_names},
 	{PLAIN(snapshot_filters, redirect_port, FIELD_U16)},
+	{LIST(snapshot_filters, mirrors, mirror_count, FIELD_ARRAY, RULE_MIRRORS_MAX),
+	 .sub = &mirror_table},
 	{0},
 };
 static const struct table filters_table = TABLE(snapshot_filters, filters_fields);
@@ -203,6 +216,17 @@ static const struct field backend_fields[] = {
 	{0},
 };
 static const struct table backend_table = TABLE(snapshot_backend, backend_fields);
+
+static const struct field persistence_fields[] = {
+	{PLAIN(snapshot_persistence, type, FIELD_ENUM), .enum_names = persist_type_names,
+	 .required = true},
+	{PLAIN(snapshot_persistence, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_persistence, absolute_s, FIELD_U32)},
+	{PLAIN(snapshot_persistence, idle_s, FIELD_U32)},
+	{PLAIN(snapshot_persistence, lifetime, FIELD_ENUM), .enum_names = persist_lifetime_names},
+	{0},
+};
+static const struct table persistence_table = TABLE(snapshot_persistence, persistence_fields);
 
 static const struct field retry_fields[] = {
 	{LIST(snapshot_retry, codes, code_count, FIELD_INDEXES, ROUTE_RETRY_CODES_MAX)},
@@ -233,6 +257,7 @@ static const struct field rule_fields[] = {
 	{PLAIN(snapshot_rule, backend_timeout_ms, FIELD_U32)},
 	{PLAIN(snapshot_rule, retry, FIELD_POINTER), .sub = &retry_table},
 	{PLAIN(snapshot_rule, cors, FIELD_POINTER), .sub = &cors_table},
+	{PLAIN(snapshot_rule, persistence, FIELD_POINTER), .sub = &persistence_table},
 	{0},
 };
 static const struct table rule_table = TABLE(snapshot_rule, rule_fields);
@@ -267,6 +292,23 @@ static const struct field endpoint_fields[] = {
 };
 static const struct table endpoint_table = TABLE(snapshot_endpoint, endpoint_fields);
 
+static const struct field rewrite_target_fields[] = {
+	{PLAIN(snapshot_rewrite_target, model, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_rewrite_target, weight, FIELD_U32), .max = 1000000, .required = true},
+	{0},
+};
+static const struct table rewrite_target_table =
+	TABLE(snapshot_rewrite_target, rewrite_target_fields);
+
+static const struct field rewrite_fields[] = {
+	{PLAIN(snapshot_rewrite, name, FIELD_STRING), .required = true},
+	{LIST(snapshot_rewrite, models, model_count, FIELD_STRINGS, REWRITE_MODELS_MAX)},
+	{LIST(snapshot_rewrite, targets, target_count, FIELD_ARRAY, REWRITE_TARGETS_MAX),
+	 .sub = &rewrite_target_table, .required = true},
+	{0},
+};
+static const struct table rewrite_table = TABLE(snapshot_rewrite, rewrite_fields);
+
 static const struct field pool_fields[] = {
 	{PLAIN(snapshot_pool, id, FIELD_U32), .max = POOLS_MAX - 1, .required = true},
 	{PLAIN(snapshot_pool, name, FIELD_STRING), .required = true},
@@ -274,6 +316,8 @@ static const struct field pool_fields[] = {
 	{LIST(snapshot_pool, endpoints, endpoint_count, FIELD_ARRAY, ENDPOINTS_MAX),
 	 .sub = &endpoint_table},
 	{PLAIN(snapshot_pool, drain_timeout_ms, FIELD_U32)},
+	{LIST(snapshot_pool, rewrites, rewrite_count, FIELD_ARRAY, POOL_REWRITES_MAX),
+	 .sub = &rewrite_table},
 	{0},
 };
 static const struct table pool_table = TABLE(snapshot_pool, pool_fields);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "maps/layout/contract.h"
+#include "userspace/model/name.h"
 
 struct check {
 	struct snapshot *snapshot;
@@ -180,6 +181,21 @@ static bool redirect_check(struct check *check, const struct snapshot_filters *f
 	return true;
 }
 
+static bool mirrors_check(struct check *check, const struct snapshot_filters *filters)
+{
+	for (size_t i = 0; i < filters->mirror_count; i++) {
+		const struct snapshot_mirror *mirror = &filters->mirrors[i];
+
+		if (mirror->pool >= check->snapshot->pool_count)
+			return rule_fault(check, "there is no such pool",
+					  "filters.mirrors[%zu].pool", i);
+		if (!mirror->denominator || mirror->numerator > mirror->denominator)
+			return rule_fault(check, "not a fraction from 0 to 1",
+					  "filters.mirrors[%zu].numerator", i);
+	}
+	return true;
+}
+
 static bool filters_check(struct check *check, const struct snapshot_filters *filters)
 {
 	if (filters->rewrite_type != REWRITE_NONE && !filters->rewrite_path)
@@ -200,7 +216,18 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 			     "request_remove") &&
 	       removes_check(check, filters->response_remove, filters->response_remove_count,
 			     "response_remove") &&
-	       redirect_check(check, filters);
+	       redirect_check(check, filters) && mirrors_check(check, filters);
+}
+
+static bool persistence_check(struct check *check, const struct snapshot_persistence *persistence)
+{
+	if (!persistence)
+		return true;
+	if (!is_token(persistence->name) || strlen(persistence->name) > PERSIST_NAME_MAX)
+		return rule_fault(check, "not a name of a cookie or header", "persistence.name");
+	if (persistence->lifetime == PERSIST_PERMANENT && !persistence->absolute_s)
+		return rule_fault(check, "a permanent cookie needs it", "persistence.absolute_s");
+	return true;
 }
 
 static bool retry_check(struct check *check, const struct snapshot_retry *retry)
@@ -259,8 +286,8 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 			return false;
 	}
 	snprintf(check->filters, sizeof(check->filters), "filters");
-	return retry_check(check, rule->retry) && cors_check(check, rule->cors) &&
-	       filters_check(check, &rule->filters);
+	return persistence_check(check, rule->persistence) && retry_check(check, rule->retry) &&
+	       cors_check(check, rule->cors) && filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)
@@ -282,6 +309,36 @@ static bool route_check(struct check *check, struct snapshot_route *route)
 	return true;
 }
 
+static bool is_model(const char *name)
+{
+	return model_name_check(name, strlen(name)) == MODEL_OK;
+}
+
+static bool rewrite_check(struct check *check, struct snapshot_rewrite *rewrite, size_t pool,
+			  size_t i)
+{
+	if (!rewrite->target_count)
+		return fault_set(check, "a rewrite needs at least one",
+				 "pools[%zu].rewrites[%zu].targets", pool, i);
+	for (size_t k = 0; k < rewrite->model_count; k++) {
+		if (!is_model(rewrite->models[k]))
+			return fault_set(check, "not a model's name",
+					 "pools[%zu].rewrites[%zu].models[%zu]", pool, i, k);
+	}
+	rewrite->weight_sum = 0;
+	for (size_t k = 0; k < rewrite->target_count; k++) {
+		if (!is_model(rewrite->targets[k].model))
+			return fault_set(check, "not a model's name",
+					 "pools[%zu].rewrites[%zu].targets[%zu].model", pool, i, k);
+		if (!rewrite->targets[k].weight)
+			return fault_set(check, "0 is not a weight here",
+					 "pools[%zu].rewrites[%zu].targets[%zu].weight", pool, i,
+					 k);
+		rewrite->weight_sum += rewrite->targets[k].weight;
+	}
+	return true;
+}
+
 static bool pools_check(struct check *check)
 {
 	const struct snapshot *snapshot = check->snapshot;
@@ -297,6 +354,10 @@ static bool pools_check(struct check *check)
 			if (pool->endpoints[k].cluster >= snapshot->cluster_count)
 				return fault_set(check, "there is no such cluster",
 						 "pools[%zu].endpoints[%zu].cluster", i, k);
+		}
+		for (size_t k = 0; k < pool->rewrite_count; k++) {
+			if (!rewrite_check(check, &pool->rewrites[k], i, k))
+				return false;
 		}
 	}
 	return true;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "userspace/base/route.h"
 #include "userspace/sources/object_table.h"
 
 static bool fault_set(struct object_fault *fault, uint32_t line, const char *why, const char *path,
@@ -91,6 +92,27 @@ static bool status_is_redirect(int64_t status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+static bool mirror_check(struct route_check *check, const struct http_filter *filter, size_t i)
+{
+	if (strcmp(filter->type, "RequestMirror") != 0)
+		return true;
+	if (!filter->mirror.name)
+		return filter_fault(check, filter->line, "missing", i, ".requestMirror.backendRef");
+	if (filter->has_mirror_fraction && filter->mirror_percent != UNSET)
+		return filter_fault(check, filter->line,
+				    "only one of percent and fraction may be given", i,
+				    ".requestMirror.percent");
+	if (!filter->has_mirror_fraction)
+		return true;
+	if (filter->mirror_numerator == UNSET)
+		return filter_fault(check, filter->line, "missing", i,
+				    ".requestMirror.fraction.numerator");
+	if (filter->mirror_numerator > filter->mirror_denominator)
+		return filter_fault(check, filter->line, "larger than the denominator", i,
+				    ".requestMirror.fraction.numerator");
+	return true;
+}
+
 static bool stands_alone(const char *const *list, size_t count)
 {
 	for (size_t i = 0; count > 1 && i < count; i++) {
@@ -130,7 +152,7 @@ static bool filter_check(struct route_check *check, const struct http_filter *fi
 	if (!status_is_redirect(filter->redirect_status))
 		return filter_fault(check, filter->line, "not one of 301, 302, 303, 307, 308", i,
 				    ".requestRedirect.statusCode");
-	return cors_check(check, filter, i) &&
+	return mirror_check(check, filter, i) && cors_check(check, filter, i) &&
 	       path_edit_check(check, &filter->redirect_path, filter->line, "requestRedirect.path",
 			       i) &&
 	       path_edit_check(check, &filter->rewrite_path, filter->line, "urlRewrite.path", i);
@@ -214,6 +236,30 @@ static bool filters_check(struct route_check *check, const struct http_rule *rul
 	return true;
 }
 
+static bool persistence_check(struct route_check *check, const struct http_rule *rule)
+{
+	const struct http_persistence *persistence = &rule->persistence;
+	bool header = strcmp(persistence->type, "Header") == 0;
+	const char *why = NULL;
+
+	if (!rule->has_persistence)
+		return true;
+	if (persistence->name && strlen(persistence->name) > PERSIST_NAME_MAX)
+		why = "longer than 128 characters";
+	else if (persistence->name && header)
+		why = text_check_header_edit(persistence->name);
+	if (why)
+		return rule_fault(check, rule->line, why, "sessionPersistence.sessionName");
+	if (header && persistence->has_cookie_config)
+		return rule_fault(check, rule->line, "it goes with type Cookie only",
+				  "sessionPersistence.cookieConfig");
+	if (strcmp(persistence->lifetime, "Permanent") == 0 &&
+	    (persistence->absolute_ms == UNSET || persistence->absolute_ms == 0))
+		return rule_fault(check, rule->line, "a Permanent cookie needs it",
+				  "sessionPersistence.absoluteTimeout");
+	return true;
+}
+
 static bool retry_check(struct route_check *check, const struct http_rule *rule)
 {
 	const struct http_retry *retry = &rule->retry;
@@ -256,7 +302,7 @@ static bool rule_check(struct route_check *check, const struct http_rule *rule)
 		return rule_fault(check, rule->line, "it is longer than timeouts.request",
 				  "timeouts.backendRequest");
 	check->owner[0] = '\0';
-	return retry_check(check, rule) &&
+	return persistence_check(check, rule) && retry_check(check, rule) &&
 	       filters_check(check, rule, rule->filters, rule->filter_count) &&
 	       backends_check(check, rule);
 }
@@ -288,6 +334,26 @@ bool inference_pool_check(const struct object *object, struct object_fault *ret_
 				return fault_set(ret_fault, pool->ports[i].line,
 						 "the same port is there twice",
 						 "spec.targetPorts[%zu].number", i);
+		}
+	}
+	return true;
+}
+
+/* Weights are given to all targets of a rule or to none. */
+bool pool_rewrite_check(const struct object *object, struct object_fault *ret_fault)
+{
+	const struct pool_rewrite *spec = object->spec;
+
+	for (size_t i = 0; i < spec->rule_count; i++) {
+		const struct pool_rewrite_rule *rule = &spec->rules[i];
+
+		for (size_t k = 1; k < rule->target_count; k++) {
+			if ((rule->targets[k].weight == UNSET) !=
+			    (rule->targets[0].weight == UNSET))
+				return fault_set(ret_fault, rule->line,
+						 "either all targets of a rule have a weight or "
+						 "none has",
+						 "spec.rules[%zu].targets[%zu].weight", i, k);
 		}
 	}
 	return true;

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "userspace/model/name.h"
 #include "userspace/sources/object_table.h"
 
 /* Lower case letters, digits, '-' and '.', beginning and ending with the former two. */
@@ -94,6 +95,18 @@ const char *text_check_path(const char *text)
 	if (strlen(text) > 1024)
 		return "longer than 1024 characters";
 	return text[0] == '/' ? NULL : "it does not begin with /";
+}
+
+const char *text_check_model(const char *text)
+{
+	enum model_verdict verdict = model_name_check(text, strlen(text));
+
+	switch (verdict) {
+	case MODEL_OK: return NULL;
+	case MODEL_EMPTY: return "empty";
+	case MODEL_TOO_LONG: return "longer than 512 bytes";
+	default: return "not a model's name: it has control characters or is not UTF-8";
+	}
 }
 
 const char *text_check_not_empty(const char *text)

@@ -3,8 +3,8 @@
  *
  * The Gateway API's line is kept where something cannot be done: a match that
  * cannot be made drops the rule; a filter that must not be skipped, or a backend
- * that cannot be found or may not be used, answers 500 for its share.  Filters
- * that only copy (RequestMirror) are left out and said so.
+ * that cannot be found or may not be used, answers 500 for its share.  A
+ * mirror whose backend is like that is left out and said so.
  */
 #include "userspace/sources/resolve_rules.h"
 
@@ -203,6 +203,85 @@ static int matches_copy(const struct rule *rule)
 	return err;
 }
 
+/* ---- pools ---- */
+
+/* ReferenceGrants live in the namespace that is pointed into. */
+static bool reference_granted(const struct rule *rule, const struct reference *ref,
+			      const char *namespace_)
+{
+	size_t count;
+	struct object **grants =
+		objects_range(rule->resolve->input->config.objects, KIND_REFERENCE_GRANT, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct reference_grant *grant = grants[i]->spec;
+		bool from = false, to = false;
+
+		if (strcmp(grants[i]->namespace_, namespace_) != 0)
+			continue;
+		for (size_t k = 0; k < grant->from_count; k++)
+			from |= strcmp(grant->from[k].group, GROUP_GATEWAY) == 0 &&
+				strcmp(grant->from[k].kind, "HTTPRoute") == 0 &&
+				grant->from[k].namespace_ &&
+				strcmp(grant->from[k].namespace_, rule->route->namespace_) == 0;
+		for (size_t k = 0; k < grant->to_count; k++)
+			to |= strcmp(grant->to[k].group, ref->group) == 0 &&
+			      strcmp(grant->to[k].kind, ref->kind) == 0 &&
+			      (!grant->to[k].name || strcmp(grant->to[k].name, ref->name) == 0);
+		if (from && to)
+			return true;
+	}
+	return false;
+}
+
+/* What to do about a pool that is not there. */
+static const char *missing_hint(const struct rule *rule, enum pool_class class,
+				const char *namespace_, const char *name)
+{
+	if (class == POOL_LOCAL &&
+	    resolve_pool_find(rule->resolve, POOL_IMPORT, namespace_, name, UNSET) != POOL_NONE)
+		return "target clusters export one: name kind InferencePoolImport";
+	if (class == POOL_IMPORT)
+		return "correct the name, or export the InferencePool in a target cluster";
+	return "correct the name, or add it to the config cluster";
+}
+
+/* The pool that a rule names, or POOL_NONE; `lost` is what becomes of it then. */
+static uint32_t reference_pool(const struct rule *rule, const struct reference *ref, int64_t port,
+			       const char *path, const char *lost)
+{
+	const char *namespace_ = ref->namespace_ ? ref->namespace_ : rule->route->namespace_;
+	enum pool_class class;
+	uint32_t pool;
+
+	if (!reference_class(ref, &class)) {
+		rule_say(rule, LOG_LEVEL_ERROR, ref->line, path,
+			 "kind %.60s of group \"%.60s\" is not known as a backend; %s, use "
+			 "InferencePoolImport, GCPInferencePoolImport, InferencePool or Service",
+			 ref->kind, ref->group, lost);
+		return POOL_NONE;
+	}
+	if (strcmp(namespace_, rule->route->namespace_) != 0 &&
+	    !reference_granted(rule, ref, namespace_)) {
+		rule_say(rule, LOG_LEVEL_ERROR, ref->line, path,
+			 "no ReferenceGrant in namespace %s lets HTTPRoutes of %s use %s %s; %s, "
+			 "add the grant",
+			 namespace_, rule->route->namespace_, ref->kind, ref->name, lost);
+		return POOL_NONE;
+	}
+	if (class == POOL_SERVICE && port == UNSET) {
+		rule_say(rule, LOG_LEVEL_ERROR, ref->line, path,
+			 "a Service needs a port; %s, add port", lost);
+		return POOL_NONE;
+	}
+	pool = resolve_pool_find(rule->resolve, class, namespace_, ref->name, port);
+	if (pool == POOL_NONE)
+		rule_say(rule, LOG_LEVEL_ERROR, ref->line, path, "there is no %s %s/%s; %s, %s",
+			 ref->kind, namespace_, ref->name, lost,
+			 missing_hint(rule, class, namespace_, ref->name));
+	return pool;
+}
+
 /* ---- filters ---- */
 
 static int edits_copy(const struct rule *rule, const struct header_edit *from, size_t count,
@@ -304,6 +383,38 @@ static int redirect_take(struct rule *rule, const struct http_filter *filter)
 	return err ? err : string_copy(rule, filter->redirect_host, &to->redirect_host);
 }
 
+/* One whose backend cannot be used is left out: nobody waits for its answer. */
+static int mirror_take(struct rule *rule, const struct http_filter *filter)
+{
+	struct snapshot_filters *to = rule->taken;
+	const struct reference *ref = &filter->mirror;
+	const size_t index = (size_t)(filter - rule->filters);
+	struct snapshot_mirror mirror = {.numerator = 1, .denominator = 1};
+
+	mirror.pool = reference_pool(rule, ref, filter->mirror_port,
+				     FIELD("filters[%zu].requestMirror.backendRef", index),
+				     "no request is mirrored to it");
+	if (mirror.pool == POOL_NONE)
+		return 0;
+	if (filter->mirror_percent != UNSET) {
+		mirror.numerator = (uint32_t)filter->mirror_percent;
+		mirror.denominator = 100;
+	} else if (filter->has_mirror_fraction) {
+		mirror.numerator = (uint32_t)filter->mirror_numerator;
+		mirror.denominator = (uint32_t)filter->mirror_denominator;
+	}
+	mirror.name = arena_format(rule_arena(rule), "%s/%s",
+				   ref->namespace_ ? ref->namespace_ : rule->route->namespace_,
+				   ref->name);
+	if (!to->mirrors)
+		to->mirrors =
+			arena_alloc(rule_arena(rule), rule->filter_count, sizeof(*to->mirrors));
+	if (!mirror.name || !to->mirrors)
+		return -ENOMEM;
+	to->mirrors[to->mirror_count++] = mirror;
+	return 0;
+}
+
 /* Lower case, without the port that the scheme has anyway: so browsers say it. */
 static int origin_copy(const struct rule *rule, const char *from, const char **ret_origin)
 {
@@ -351,14 +462,6 @@ static int cors_take(struct rule *rule, const struct http_filter *filter)
 	return err;
 }
 
-static int filter_skip(struct rule *rule, const struct http_filter *filter)
-{
-	rule_say(rule, LOG_LEVEL_INFO, filter->line,
-		 FIELD("filters[%zu].type", (size_t)(filter - rule->filters)),
-		 "%s is not handled in this version; the rule goes on without it", filter->type);
-	return 0;
-}
-
 static int filter_refuse(struct rule *rule, const struct http_filter *filter)
 {
 	rule->refused = true;
@@ -382,7 +485,7 @@ static int filter_take(struct rule *rule, const struct http_filter *filter)
 		{"ResponseHeaderModifier", response_headers_take, true},
 		{"URLRewrite", rewrite_take, true},
 		{"RequestRedirect", redirect_take, true},
-		{"RequestMirror", filter_skip},
+		{"RequestMirror", mirror_take},
 		{"CORS", cors_take},
 	};
 
@@ -433,88 +536,6 @@ static int backend_filters(const struct rule *rule, const struct http_backend *f
 
 /* ---- backends ---- */
 
-/* ReferenceGrants live in the namespace that is pointed into. */
-static bool reference_granted(const struct rule *rule, const struct reference *ref,
-			      const char *namespace_)
-{
-	size_t count;
-	struct object **grants =
-		objects_range(rule->resolve->input->config.objects, KIND_REFERENCE_GRANT, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct reference_grant *grant = grants[i]->spec;
-		bool from = false, to = false;
-
-		if (strcmp(grants[i]->namespace_, namespace_) != 0)
-			continue;
-		for (size_t k = 0; k < grant->from_count; k++)
-			from |= strcmp(grant->from[k].group, GROUP_GATEWAY) == 0 &&
-				strcmp(grant->from[k].kind, "HTTPRoute") == 0 &&
-				grant->from[k].namespace_ &&
-				strcmp(grant->from[k].namespace_, rule->route->namespace_) == 0;
-		for (size_t k = 0; k < grant->to_count; k++)
-			to |= strcmp(grant->to[k].group, ref->group) == 0 &&
-			      strcmp(grant->to[k].kind, ref->kind) == 0 &&
-			      (!grant->to[k].name || strcmp(grant->to[k].name, ref->name) == 0);
-		if (from && to)
-			return true;
-	}
-	return false;
-}
-
-/* What to do about a pool that is not there. */
-static const char *missing_hint(const struct rule *rule, enum pool_class class,
-				const char *namespace_, const char *name)
-{
-	if (class == POOL_LOCAL &&
-	    resolve_pool_find(rule->resolve, POOL_IMPORT, namespace_, name, UNSET) != POOL_NONE)
-		return "target clusters export one: name kind InferencePoolImport";
-	if (class == POOL_IMPORT)
-		return "correct the name, or export the InferencePool in a target cluster";
-	return "correct the name, or add it to the config cluster";
-}
-
-static uint32_t backend_pool(const struct rule *rule, const struct http_backend *backend,
-			     const char *path)
-{
-	const struct reference *ref = &backend->ref;
-	const char *namespace_ = ref->namespace_ ? ref->namespace_ : rule->route->namespace_;
-	enum pool_class class;
-	uint32_t pool;
-
-	if (!reference_class(ref, &class)) {
-		rule_say(
-			rule, LOG_LEVEL_ERROR, ref->line, path,
-			"kind %.60s of group \"%.60s\" is not known as a backend; its share of the "
-			"requests is answered 500, use InferencePoolImport, GCPInferencePoolImport, "
-			"InferencePool or Service",
-			ref->kind, ref->group);
-		return POOL_NONE;
-	}
-	if (strcmp(namespace_, rule->route->namespace_) != 0 &&
-	    !reference_granted(rule, ref, namespace_)) {
-		rule_say(
-			rule, LOG_LEVEL_ERROR, ref->line, path,
-			"no ReferenceGrant in namespace %s lets HTTPRoutes of %s use %s %s; its share "
-			"of the requests is answered 500, add the grant",
-			namespace_, rule->route->namespace_, ref->kind, ref->name);
-		return POOL_NONE;
-	}
-	if (class == POOL_SERVICE && backend->port == UNSET) {
-		rule_say(
-			rule, LOG_LEVEL_ERROR, ref->line, path,
-			"a Service needs a port; its share of the requests is answered 500, add port");
-		return POOL_NONE;
-	}
-	pool = resolve_pool_find(rule->resolve, class, namespace_, ref->name, backend->port);
-	if (pool == POOL_NONE)
-		rule_say(rule, LOG_LEVEL_ERROR, ref->line, path,
-			 "there is no %s %s/%s; its share of the requests is answered 500, %s",
-			 ref->kind, namespace_, ref->name,
-			 missing_hint(rule, class, namespace_, ref->name));
-	return pool;
-}
-
 static int backend_copy(const struct rule *rule, size_t index, struct snapshot_backend *to)
 {
 	const struct http_backend *from = &rule->spec->backends[index];
@@ -524,7 +545,10 @@ static int backend_copy(const struct rule *rule, size_t index, struct snapshot_b
 
 	snprintf(path, sizeof(path), "backendRefs[%zu]", index);
 	to->weight = (uint32_t)from->weight;
-	to->pool = rule->refused ? POOL_NONE : backend_pool(rule, from, path);
+	to->pool = POOL_NONE;
+	if (!rule->refused)
+		to->pool = reference_pool(rule, &from->ref, from->port, path,
+					  "its share of the requests is answered 500");
 	to->name = arena_format(rule_arena(rule), "%s/%s", namespace_, from->ref.name);
 	return to->name ? backend_filters(rule, from, path, to) : -ENOMEM;
 }
@@ -583,9 +607,55 @@ static void timeouts_take(const struct rule *rule)
 	rule->out->backend_timeout_ms = timeout_convert(spec->backend_timeout_ms);
 	if (spec->request_timeout_ms == UNSET)
 		rule->out->request_timeout_ms = timeout_from_policies(rule);
-	if (spec->has_persistence)
-		rule_say(rule, LOG_LEVEL_INFO, 0, "sessionPersistence",
-			 "not handled in this version; the rule goes on without it");
+}
+
+/* ---- session persistence ---- */
+
+/* Whole seconds, a part of one counts; 0: no limit. */
+static uint32_t seconds_convert(int64_t ms)
+{
+	if (ms == UNSET)
+		return 0;
+	return ms > (int64_t)UINT32_MAX * 1000 ? UINT32_MAX : (uint32_t)((ms + 999) / 1000);
+}
+
+/* A name that no other rule has, and that says nothing to clients (FNV-1a). */
+static const char *persistence_name(const struct rule *rule)
+{
+	const char *parts[] = {rule->route->namespace_, "/", rule->route->name, "/",
+			       rule->spec->name ? rule->spec->name : FIELD("%zu", rule->index)};
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		for (const char *p = parts[i]; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * 0x100000001b3ull;
+	}
+	return arena_format(rule_arena(rule), "sluice-%016llx", (unsigned long long)hash);
+}
+
+static int persistence_take(const struct rule *rule)
+{
+	const struct http_persistence *from = &rule->spec->persistence;
+	struct snapshot_persistence *to;
+	int err = 0;
+
+	if (!rule->spec->has_persistence)
+		return 0;
+	to = arena_alloc(rule_arena(rule), 1, sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	if (from->name)
+		err = string_copy(rule, from->name, &to->name);
+	else
+		to->name = persistence_name(rule);
+	to->type = strcmp(from->type, "Header") == 0 ? PERSIST_HEADER : PERSIST_COOKIE;
+	to->absolute_s = seconds_convert(from->absolute_ms);
+	to->idle_s = seconds_convert(from->idle_ms);
+	if (to->type == PERSIST_COOKIE)
+		to->lifetime = strcmp(from->lifetime, "Permanent") == 0 ? PERSIST_PERMANENT
+									: PERSIST_SESSION;
+	rule->out->persistence = to;
+	return err || !to->name ? -ENOMEM : 0;
 }
 
 /* ---- retries ---- */
@@ -655,5 +725,7 @@ int rule_resolve(struct resolve *resolve, const struct object *route, size_t ind
 		err = backends_copy(&rule);
 	if (!err)
 		timeouts_take(&rule);
+	if (!err)
+		err = persistence_take(&rule);
 	return err ? err : retry_take(&rule);
 }

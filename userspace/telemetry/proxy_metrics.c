@@ -183,6 +183,7 @@ struct page {
 	/* all rows added up */
 	struct proxy_cell (*cells)[PROXY_REGIONS_MAX + 1];
 	uint64_t errors[PROXY_NAMES_MAX], retries[PROXY_NAMES_MAX], picks[PROXY_NAMES_MAX];
+	uint64_t mirrors[PROXY_NAMES_MAX];
 };
 
 static uint64_t load(const uint64_t *counter)
@@ -238,6 +239,7 @@ static void row_add_names(struct page *page, const struct proxy_row *row)
 	for (size_t i = 0; i < PROXY_NAMES_MAX; i++) {
 		page->errors[i] += load(&row->errors[i]);
 		page->retries[i] += load(&row->retries[i]);
+		page->mirrors[i] += load(&row->mirrors[i]);
 		page->picks[i] += load(&row->picks[i]);
 	}
 }
@@ -537,6 +539,8 @@ void proxy_metrics_expose(const struct proxy_metrics *metrics,
 		    names->retries, page.retries);
 	names_write(&page, "sluice_proxy_picks_total", "Endpoints picked.", names->picks,
 		    page.picks);
+	names_write(&page, "sluice_proxy_mirrors_total", "Copies of requests for mirrors.",
+		    names->mirrors, page.mirrors);
 	plains_write(&page);
 	if (maps)
 		endpoints_write(&page, maps);

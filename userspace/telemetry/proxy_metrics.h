@@ -30,7 +30,7 @@ struct maps;
 #define PROXY_MODELS_MAX 128 /* and one more for "other" */
 #define PROXY_REGIONS_MAX 32
 #define PROXY_LABEL_MAX 128
-#define PROXY_NAMES_MAX 32 /* of errors, retry reasons, pick reasons */
+#define PROXY_NAMES_MAX 32 /* of errors, retry reasons, pick reasons, mirrors' outcomes */
 
 /* Statuses that are counted by their code; others by class ("2xx", ...). */
 #define PROXY_CODES_MAX 32
@@ -57,6 +57,7 @@ struct proxy_row {
 	uint64_t errors[PROXY_NAMES_MAX]; /* indexed as the caller's names */
 	uint64_t retries[PROXY_NAMES_MAX];
 	uint64_t picks[PROXY_NAMES_MAX];
+	uint64_t mirrors[PROXY_NAMES_MAX];
 	uint64_t sessions_total;
 	uint64_t bytes_in, bytes_out;
 	uint64_t upstream_connects, upstream_reuses;
@@ -110,6 +111,7 @@ struct proxy_metrics_names { /* NULL where the caller has no name */
 	const char *errors[PROXY_NAMES_MAX];
 	const char *retries[PROXY_NAMES_MAX];
 	const char *picks[PROXY_NAMES_MAX];
+	const char *mirrors[PROXY_NAMES_MAX];
 };
 
 /* Appends all families.  `maps` gives endpoints' names and what is in flight;

@@ -717,7 +717,7 @@ static void every_match_and_filter_arrives(void **state)
 			"value: b}], add: [{name: C, value: d}], remove: [E]}}, {type: "
 			"ResponseHeaderModifier, responseHeaderModifier: {set: [{name: F, value: g}]}}, "
 			"{type: URLRewrite, urlRewrite: {hostname: h.test, path: {type: "
-			"ReplacePrefixMatch, replacePrefixMatch: ''}}}, {type: RequestMirror}]}, "
+			"ReplacePrefixMatch, replacePrefixMatch: ''}}}]}, "
 			"{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, "
 			"path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}"));
 	world_resolve(&world);
@@ -741,8 +741,85 @@ static void every_match_and_filter_arrives(void **state)
 	assert_int_equal(filters->redirect_status, 302);
 	assert_int_equal(filters->redirect_port, 8443);
 	assert_string_equal(filters->redirect_path, "/x");
-	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[3].type", "RequestMirror",
-		 "goes on without it");
+	world_deinit(&world);
+}
+
+static void sessions_are_kept_as_the_rule_says(void **state)
+{
+	const struct snapshot_persistence *persistence;
+	const struct snapshot_route *route;
+	struct world world = {0};
+	char name[64];
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE(
+			"{sessionPersistence: {}, " BACKEND("p") "}, {name: n, sessionPersistence: {}, " BACKEND(
+				"p") "}, {sessionPersistence: {type: Header, sessionName: X-S, "
+				     "absoluteTimeout: 1h, idleTimeout: 1500ms}, " BACKEND(
+					     "p") "}, {sessionPersistence: {sessionName: c, "
+						  "absoluteTimeout: 10s, cookieConfig: "
+						  "{lifetimeType: Permanent}}, " BACKEND(
+							  "p") "}, {" BACKEND("p") "}"));
+	world_resolve(&world);
+	route = &world.desired->routes[0];
+	persistence = route->rules[0].persistence;
+	assert_int_equal(persistence->type, PERSIST_COOKIE);
+	assert_int_equal(persistence->lifetime, PERSIST_SESSION);
+	assert_int_equal(persistence->absolute_s + persistence->idle_s, 0);
+	snprintf(name, sizeof(name), "%s", persistence->name);
+	assert_int_equal(strlen(name), strlen("sluice-0123456789abcdef"));
+	assert_string_not_equal(route->rules[1].persistence->name, name);
+	persistence = route->rules[2].persistence;
+	assert_int_equal(persistence->type, PERSIST_HEADER);
+	assert_string_equal(persistence->name, "X-S");
+	assert_int_equal(persistence->absolute_s, 3600);
+	assert_int_equal(persistence->idle_s, 2);
+	assert_int_equal(route->rules[3].persistence->lifetime, PERSIST_PERMANENT);
+	assert_null(route->rules[4].persistence);
+	world_resolve(&world); /* and so again */
+	assert_string_equal(world.desired->routes[0].rules[0].persistence->name, name);
+	world_deinit(&world);
+}
+
+#define MIRROR(name, share)                                                                        \
+	"{type: RequestMirror, requestMirror: {backendRef: {group: "                               \
+	"inference.networking.x-k8s.io, kind: InferencePoolImport, name: " name "}" share "}}"
+
+static void mirrors_have_their_share_and_those_without_a_pool_are_left_out(void **state)
+{
+	const struct snapshot_filters *filters;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x") POOL("q", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE("{filters: [" MIRROR("p", "") ", " MIRROR("gone", "") ", " MIRROR(
+			"q",
+			", percent: 25") ", " MIRROR("q",
+						     ", fraction: {numerator: 1, "
+						     "denominator: 1000}") ", "
+									   "{type: RequestMirror, requestMirror: {backendRef: {name: s, namespace: team, "
+									   "port: 80}}}], " BACKEND(
+										   "p") "}"));
+	world_resolve(&world);
+	filters = &world.desired->routes[0].rules[0].filters;
+	assert_int_equal(filters->mirror_count, 3);
+	assert_string_equal(filters->mirrors[0].name, "ai/p");
+	assert_int_equal(filters->mirrors[0].numerator, filters->mirrors[0].denominator);
+	assert_string_equal(world.desired->pools[filters->mirrors[1].pool].name, "ai/q");
+	assert_int_equal(filters->mirrors[1].numerator, 25);
+	assert_int_equal(filters->mirrors[1].denominator, 100);
+	assert_int_equal(filters->mirrors[2].numerator, 1);
+	assert_int_equal(filters->mirrors[2].denominator, 1000);
+	assert_int_not_equal(world.desired->routes[0].rules[0].backends[0].pool, POOL_NONE);
+	must_say(&world, "spec.rules[0].filters[1].requestMirror.backendRef", "ai/gone",
+		 "no request is mirrored to it");
+	must_say(&world, "spec.rules[0].filters[4].requestMirror.backendRef",
+		 "no ReferenceGrant in namespace team", "no request is mirrored to it");
 	world_deinit(&world);
 }
 
@@ -890,6 +967,66 @@ static void objectives_of_clusters_become_one_list(void **state)
 	world_deinit(&world);
 }
 
+/* ---- models under other names ---- */
+
+#define REWRITE(name, created, rules)                                                              \
+	"---\napiVersion: llm-d.ai/v1alpha2\nkind: InferenceModelRewrite\nmetadata: {name: " name  \
+	", namespace: ai, creationTimestamp: '" created "'}\n"                                     \
+	"spec: {poolRef: {name: p}, rules: [" rules "]}\n"
+#define RENAME(from, to)                                                                           \
+	"{matches: [{model: {value: " from "}}], targets: [{modelRewrite: " to "}]}"
+#define RENAME_ALL(to) "{targets: [{modelRewrite: " to "}]}"
+#define OLD "2026-01-01T00:00:00Z"
+#define YOUNG "2026-02-01T00:00:00Z"
+
+static void names_come_before_defaults_and_the_older_before_the_younger(void **state)
+{
+	static const char *const targets[] = {"old-a", "twin-a", "young-a", "old-all", "young-all"};
+	const struct desired_pool *pool;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml",
+		    POOL("p", "x") POOL("q", "x") REWRITE(
+			    "a", YOUNG, RENAME("m", "young-a") ", " RENAME_ALL("young-all"))
+			    REWRITE("y", OLD, RENAME_ALL("old-all") ", " RENAME("m", "old-a"))
+				    REWRITE("z", OLD, RENAME("m", "twin-a")));
+	world_resolve(&world);
+	pool = pool_named(&world, "ai/p");
+	assert_int_equal(pool->rewrite_count, ARRAY_SIZE(targets));
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		assert_string_equal(pool->rewrites[i].targets[0].model, targets[i]);
+	assert_string_equal(pool->rewrites[0].name, "ai/y");
+	assert_string_equal(pool->rewrites[0].models[0], "m");
+	assert_int_equal(pool->rewrites[0].weight_sum, 1);
+	assert_int_equal(pool->rewrites[3].model_count, 0);
+	assert_int_equal(pool_named(&world, "ai/q")->rewrite_count, 0);
+	world_deinit(&world);
+}
+
+static void a_rewrite_that_clusters_disagree_on_counts_as_the_first_says(void **state)
+{
+	const struct desired_pool *pool;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml",
+		    POOL("p", "x") REWRITE("same", OLD, RENAME("m", "t"))
+			    REWRITE("other", OLD, RENAME("n", "a")));
+	decoded_add(&world.b, "b.yaml",
+		    POOL_PRIVATE("q", "x") REWRITE("same", OLD, RENAME("m", "t"))
+			    REWRITE("other", OLD, RENAME("n", "b")));
+	world_resolve(&world);
+	pool = pool_named(&world, "ai/p");
+	assert_int_equal(pool->rewrite_count, 2);
+	assert_string_equal(pool->rewrites[0].targets[0].model, "a");
+	must_say(&world, "InferenceModelRewrite ai/other: spec", "cluster a", "make them equal");
+	must_say(&world, "InferenceModelRewrite ai/same: spec.poolRef.name", "cluster b has no",
+		 "ai/p");
+	assert_false(messages_say(&world.desired->messages, "ai/same: spec:", "", ""));
+	world_deinit(&world);
+}
+
 static void adapters_belong_to_their_base_model(void **state)
 {
 	struct world world = {0};
@@ -1022,11 +1159,15 @@ int main(void)
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
 		cmocka_unit_test(a_grant_is_for_the_kinds_names_and_namespaces_in_it),
 		cmocka_unit_test(every_match_and_filter_arrives),
+		cmocka_unit_test(sessions_are_kept_as_the_rule_says),
+		cmocka_unit_test(mirrors_have_their_share_and_those_without_a_pool_are_left_out),
 		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
 		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
 		cmocka_unit_test(filters_of_a_backend_come_after_those_of_the_rule),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
+		cmocka_unit_test(names_come_before_defaults_and_the_older_before_the_younger),
+		cmocka_unit_test(a_rewrite_that_clusters_disagree_on_counts_as_the_first_says),
 		cmocka_unit_test(adapters_belong_to_their_base_model),
 		cmocka_unit_test(the_order_of_files_and_clusters_does_not_matter),
 		cmocka_unit_test(one_folder_may_be_config_and_target_cluster),

@@ -9,6 +9,9 @@
 #include "userspace/base/cleanup.h"
 #include "userspace/sources/object_table.h"
 
+#define REWRITE_HEAD                                                                               \
+	"apiVersion: inference.networking.x-k8s.io/v1alpha2\nkind: InferenceModelRewrite\n"        \
+	"metadata: {name: w, namespace: ai}\n"
 #define ROUTE_HEAD                                                                                 \
 	"apiVersion: gateway.networking.k8s.io/v1\n"                                               \
 	"kind: HTTPRoute\n"                                                                        \
@@ -156,6 +159,38 @@ static const struct refused {
 	{POOL_HEAD
 	 "spec: {selector: {matchLabels: {a: b}}, targetPorts: [{number: 7}], appProtocol: grpc}\n",
 	 "spec.appProtocol", "not one of http, kubernetes.io/h2c"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {sessionName: 'a b'}}]}\n",
+	 "spec.rules[0].sessionPersistence.sessionName", "not a header name"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {type: Header, sessionName: Host}}]}\n",
+	 "spec.rules[0].sessionPersistence.sessionName", ""},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {type: Header, cookieConfig: "
+		    "{lifetimeType: Session}}}]}\n",
+	 "spec.rules[0].sessionPersistence.cookieConfig", "type Cookie only"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {cookieConfig: {lifetimeType: "
+		    "Permanent}}}]}\n",
+	 "spec.rules[0].sessionPersistence.absoluteTimeout", "Permanent cookie needs it"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.backendRef", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, percent: 1, fraction: {numerator: 1}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.percent", "only one of percent and fraction"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, fraction: {denominator: 7}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.fraction.numerator", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, fraction: {numerator: 101}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.fraction.numerator", "larger than"},
+	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{targets: []}]}\n",
+	 "InferenceModelRewrite ai/w: spec.rules[0].targets", "1 to 64"},
+	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{targets: [{modelRewrite: a, weight: 1}, "
+		      "{modelRewrite: b}]}]}\n",
+	 "spec.rules[0].targets[1].weight", "either all targets of a rule have a weight or none"},
+	{REWRITE_HEAD
+	 "spec: {poolRef: {name: p}, rules: [{targets: [{modelRewrite: \"a\\nb\"}]}]}\n",
+	 "spec.rules[0].targets[0].modelRewrite", "control characters"},
+	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{matches: [{model: {type: Prefix, value: "
+		      "a}}], targets: [{modelRewrite: a}]}]}\n",
+	 "spec.rules[0].matches[0].model.type", "not one of Exact"},
 	{ROUTE_HEAD "spec: {rules: [{backendRefs: [{name: s, weight: 1000001}]}]}\n",
 	 "HTTPRoute ai/r: spec.rules[0].backendRefs[0].weight", "not between 0 and 1000000"},
 	{ROUTE_HEAD "spec: {rules: [{backendRefs: [{kind: Service}]}]}\n",

@@ -12,8 +12,10 @@
 
 #include "userspace/telemetry/proxy_metrics.h"
 
-static const struct proxy_metrics_names names = {
-	.errors = {NULL, "bad", "worse"}, .retries = {NULL, "refused"}, .picks = {"lowest"}};
+static const struct proxy_metrics_names names = {.errors = {NULL, "bad", "worse"},
+						 .retries = {NULL, "refused"},
+						 .picks = {"lowest"},
+						 .mirrors = {NULL, "failed"}};
 
 static char *expose(const struct proxy_metrics *metrics)
 {
@@ -49,6 +51,7 @@ static void rows_are_added_up_by_label(void **state)
 		m->rows[i].cells[model][region].requests[proxy_metrics_code(418)] = 1;
 		histogram_observe(&m->rows[i].cells[model][region].first_byte, 30000000);
 		m->rows[i].errors[2] = 4;
+		m->rows[i].mirrors[1] = 3;
 	}
 	text = expose(m);
 	has(text, "sluice_proxy_requests_total{model=\"gemma\",region=\"eu\",code=\"200\"} 20\n");
@@ -57,6 +60,7 @@ static void rows_are_added_up_by_label(void **state)
 	    "sluice_proxy_time_to_first_token_seconds_count{model=\"gemma\",region=\"eu\"} 2");
 	has(text, "sluice_proxy_errors_total{reason=\"worse\"} 8\n");
 	has(text, "sluice_proxy_errors_total{reason=\"bad\"} 0\n");
+	has(text, "sluice_proxy_mirrors_total{reason=\"failed\"} 6\n");
 	has(text, "sluice_proxy_sessions_total 2\n");
 	free(text);
 	proxy_metrics_free(m);
