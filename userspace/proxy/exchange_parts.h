@@ -19,7 +19,7 @@ struct proxy_endpoint *exchange_endpoint_counters(struct exchange *x);
 bool exchange_failure_is_of_the_way(enum exchange_failure failure);
 uint32_t exchange_failures_forgiven(enum exchange_failure failure);
 
-/* exchange_route.c: may what the filters in force make of the path be asked for?  NULL, or why not. */
+/* exchange_route.c: may what the filters make of the path be asked for?  NULL, or why not. */
 const char *exchange_rewrite_refused(struct exchange *x);
 /* exchange_rename.c: the model under the name it has in a pool */
 /* The request is for that pool from now on.  NULL, or why it cannot say the name that its

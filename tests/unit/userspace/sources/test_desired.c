@@ -927,7 +927,7 @@ static void what_must_not_be_skipped_answers_500(void **state)
 			"{filters: [{type: ExternalAuth}], " BACKEND("p") "}, {matches: [{path: {type: RegularExpression, value: '/(a'}}], " BACKEND(
 				"p") "}, {backendRefs: [{group: inference.networking.x-k8s.io, kind: "
 				     "InferencePoolImport, name: p, filters: [{type: "
-				     "RequestMirror}]}, {group: inference.networking.x-k8s.io, kind: "
+				     "RequestMirror, requestMirror: {backendRef: {name: s}}}]}, {group: inference.networking.x-k8s.io, kind: "
 				     "InferencePoolImport, name: p}]}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
