@@ -12,6 +12,7 @@
 #include "maps/access/maps.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/proxy/client_table.h"
 #include "userspace/proxy/listeners.h"
 #include "userspace/proxy/parent.h"
 #include "userspace/proxy/process.h"
@@ -64,6 +65,23 @@ static int lock_take(struct proxy *proxy)
 			 proxy->instance.name, pid);
 }
 
+/* Only if something is limited. */
+static int clients_make(struct proxy *proxy)
+{
+	const struct proxy_options *options = &proxy->options;
+	int err = 0;
+
+	if (client_limits_any(&options->clients))
+		err = client_table_new(&options->clients,
+				       proxy->worker_count *
+					       (options->sessions_max + SESSIONS_SPARE),
+				       &proxy->clients);
+	if (err)
+		return log_error(err, "cannot take memory for the table of clients (%s)",
+				 strerror(-err));
+	return 0;
+}
+
 static int proxy_prepare(struct proxy *proxy)
 {
 	int err = instance_init(&proxy->instance, proxy->options.instance);
@@ -82,6 +100,9 @@ static int proxy_prepare(struct proxy *proxy)
 	if (err)
 		return log_error(err, "cannot take memory for the counters (%s)", strerror(-err));
 	proxy->worker_count = proxy->options.workers ? proxy->options.workers : cores();
+	err = clients_make(proxy);
+	if (err)
+		return err;
 	err = listeners_open(proxy->listeners, proxy->worker_count);
 	if (!err)
 		err = listeners_publish(proxy->maps, proxy->listeners);
@@ -110,6 +131,7 @@ int main(int argc, char **argv)
 	listeners_close(proxy.listeners, proxy.worker_count);
 	maps_close(proxy.maps);
 	proxy_metrics_free(proxy.metrics);
+	client_table_free(proxy.clients);
 	closep(&proxy.lock_fd);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

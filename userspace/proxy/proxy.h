@@ -8,6 +8,7 @@
 #include "userspace/proxy/options.h"
 #include "userspace/proxy/worker.h"
 
+struct client_table;
 struct maps;
 struct proxy_metrics;
 
@@ -21,6 +22,7 @@ struct proxy {
 	int lock_fd; /* flock: one proxy an instance; held by parent and keeper */
 	struct maps *maps;
 	struct proxy_metrics *metrics; /* shared memory */
+	struct client_table *clients; /* shared memory; NULL: clients are not limited */
 	int listeners[PROXY_WORKERS_MAX][WORKER_LISTENERS]; /* -1: family not available */
 	char access_log[2 * INSTANCE_PATH_MAX];
 	char rows_path[2 * INSTANCE_PATH_MAX];

@@ -111,6 +111,7 @@ int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
 		.options = &proxy->options,
 		.maps = proxy->maps,
 		.metrics = proxy->metrics,
+		.clients = proxy->clients,
 		.run_dir = proxy->instance.run_dir,
 		.access_log = proxy->access_log,
 	};
@@ -119,7 +120,8 @@ int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
 	process_set_name("sluice-worker");
 	process_keep_only(proxy->listeners[index], WORKER_LISTENERS);
 	memcpy(config.listener_fds, proxy->listeners[index], sizeof(config.listener_fds));
-	if (row_claim(proxy->rows_path, proxy->maps, proxy->metrics, &config.row, &row_fd))
+	if (row_claim(proxy->rows_path, proxy->maps, proxy->metrics, proxy->clients, &config.row,
+		      &row_fd))
 		return EXIT_FAILURE;
 	return run(&config, parent) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
