@@ -138,6 +138,9 @@ void rig_start(struct rig *rig)
 		.listener_fds = {rig->listener, -1},
 	};
 
+	if (client_limits_any(&rig->options.clients))
+		assert_int_equal(client_table_new(&rig->options.clients, 100, &rig->clients), 0);
+	config.clients = rig->clients;
 	assert_int_equal(worker_new(&config, &rig->worker), 0);
 }
 
@@ -173,6 +176,7 @@ void rig_free(struct rig *rig)
 		rig_server_stop(rig, i);
 	close(rig->listener);
 	proxy_metrics_free(rig->metrics);
+	client_table_free(rig->clients);
 	free(rig->maps.endpoints);
 	free(rig->maps.clusters);
 	free(rig->maps.pools);

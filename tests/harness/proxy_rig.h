@@ -18,6 +18,7 @@
 
 #include "maps/access/maps.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/proxy/client_table.h"
 #include "userspace/proxy/options.h"
 #include "userspace/proxy/worker.h"
 
@@ -32,6 +33,7 @@ struct rig {
 	struct maps maps;
 	struct proxy_metrics *metrics;
 	struct proxy_options options; /* set before rig_start */
+	struct client_table *clients; /* made by rig_start when something is limited */
 	struct worker *worker;
 	int listener;
 	uint16_t port;

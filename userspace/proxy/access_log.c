@@ -156,6 +156,8 @@ void access_record_format(const struct access_record *r, struct text *text)
 	if (r->ttft_ns)
 		put_ms(text, "ttft_ms", r->ttft_ns);
 	put_ms(text, "total_ms", r->total_ns);
+	if (r->paced_ns)
+		put_ms(text, "paced_ms", r->paced_ns);
 	text_json_uint(text, "bytes_in", r->bytes_in);
 	text_json_uint(text, "bytes_out", r->bytes_out);
 	put_tokens(text, r);

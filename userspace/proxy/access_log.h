@@ -51,6 +51,7 @@ struct access_record {
 	unsigned attempts;
 	uint64_t ttft_ns; /* 0: no byte of an answer */
 	uint64_t total_ns;
+	uint64_t paced_ns; /* reading waited for its client's limit of bytes */
 	uint64_t bytes_in, bytes_out; /* bodies and heads */
 	uint64_t tokens; /* estimate of the prompt */
 	const struct usage *usage; /* NULL: the answer was not looked into */

@@ -34,6 +34,10 @@
 	  "the gateway is at its limit; try again later")                                          \
 	X(ERROR_SHED, 429, "rate_limit_error", "shed",                                             \
 	  "all endpoints are busy and this request may wait; try again later")                     \
+	X(ERROR_CLIENT_CONNECTIONS, 429, "rate_limit_error", "client_connections",                 \
+	  "this client has all the connections it may have at a time")                             \
+	X(ERROR_CLIENT_REQUESTS, 429, "rate_limit_error", "client_requests",                       \
+	  "this client sends more requests than it may")                                           \
 	X(ERROR_HEAD_TOO_LARGE, 431, "invalid_request_error", "head_too_large",                    \
 	  "the request's headers are too large")                                                   \
 	X(ERROR_CLIENT_GONE, 499, "", "client_gone", "the client closed the connection")           \

@@ -45,6 +45,7 @@ static void record_put(struct exchange *x, uint64_t now_ns)
 		.attempts = x->attempts,
 		.ttft_ns = x->first_byte_ns ? x->first_byte_ns - x->whole_ns : 0,
 		.total_ns = now_ns - x->began_ns,
+		.paced_ns = x->session->paced_ns,
 		.bytes_in = x->bytes_in,
 		.bytes_out = x->bytes_out,
 		.tokens = x->place.tokens,

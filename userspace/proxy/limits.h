@@ -22,6 +22,7 @@
 #define ACCEPTS_A_TURN 64
 #define READS_A_TURN 4
 #define SESSIONS_SPARE 16 /* beyond --sessions-max, only to say 429 */
+#define CLIENT_REFUSALS_MAX 16 /* beyond --client-connections, at a time, only to say 429 */
 
 #define IDLE_UPSTREAMS_A_HOST 64
 #define UPSTREAM_IDLE_NS (4 * NS_PER_S) /* uvicorn closes idle connections after 5 s */
@@ -31,6 +32,7 @@
 #define LAST_ACCEPTS_NS (300 * NS_PER_MS) /* for connections whose handshake is under way */
 #define SESSION_DRAIN_NS (1 * NS_PER_S) /* for the request that is on its way */
 #define SESSION_DRAIN_FIRST_NS (3 * NS_PER_S) /* for a connection's first one: it surely is */
+#define SESSION_REFUSED_NS (1 * NS_PER_S) /* for the request that will be refused */
 #define SESSION_LINGER_NS (5 * NS_PER_S)
 #define SESSION_LINGER_BYTES (64u << 20)
 

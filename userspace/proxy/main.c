@@ -12,6 +12,7 @@
 #include "maps/access/maps.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/proxy/client_table.h"
 #include "userspace/proxy/handover.h"
 #include "userspace/proxy/listeners.h"
 #include "userspace/proxy/parent.h"
@@ -124,6 +125,23 @@ static int key_load(struct proxy *proxy)
 	return persist_key_load(path, &proxy->persist_key);
 }
 
+/* Only if something is limited. */
+static int clients_make(struct proxy *proxy)
+{
+	const struct proxy_options *options = &proxy->options;
+	int err = 0;
+
+	if (client_limits_any(&options->clients))
+		err = client_table_new(&options->clients,
+				       proxy->worker_count *
+					       (options->sessions_max + SESSIONS_SPARE),
+				       &proxy->clients);
+	if (err)
+		return log_error(err, "cannot take memory for the table of clients (%s)",
+				 strerror(-err));
+	return 0;
+}
+
 static int proxy_prepare(struct proxy *proxy)
 {
 	int err = instance_init(&proxy->instance, proxy->options.instance);
@@ -144,6 +162,9 @@ static int proxy_prepare(struct proxy *proxy)
 	if (err)
 		return log_error(err, "cannot take memory for the counters (%s)", strerror(-err));
 	workers_count(proxy);
+	err = clients_make(proxy);
+	if (err)
+		return err;
 	err = listeners_open(proxy->listeners, proxy->listeners_held, proxy->worker_count);
 	if (!err)
 		err = listeners_publish(proxy->maps, proxy->listeners);
@@ -193,6 +214,7 @@ int main(int argc, char **argv)
 	closep(&proxy.predecessor_fd);
 	closep(&proxy.page_fd);
 	closep(&proxy.metrics_fd);
+	client_table_free(proxy.clients);
 	closep(&proxy.lock_fd);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,6 +10,7 @@
 #include "userspace/proxy/limits.h"
 
 #define PREFIX_TEXT_MAX 64
+#define CLIENT_REQUESTS_MAX 1000000
 
 const struct proxy_options proxy_options_default = {
 	.instance = INSTANCE_DEFAULT,
@@ -27,6 +28,7 @@ const struct proxy_options proxy_options_default = {
 	.request_timeout_s = 600,
 	.upgrade_idle_s = 300,
 	.drain_timeout_s = 30,
+	.clients = {.ipv4_bits = 32, .ipv6_bits = 64},
 	.log_level = LOG_LEVEL_INFO,
 };
 
@@ -118,8 +120,8 @@ static int set_log_level(void *ctx, const char *value)
 	return 0;
 }
 
-#define NUMBER(member, option, low, high)                                                          \
-	static int set_##member(void *ctx, const char *value)                                      \
+#define NUMBER_AT(name, member, option, low, high)                                                 \
+	static int set_##name(void *ctx, const char *value)                                        \
 	{                                                                                          \
 		struct proxy_options *options = ctx;                                               \
 		unsigned long number;                                                              \
@@ -129,6 +131,7 @@ static int set_log_level(void *ctx, const char *value)
 			options->member = (typeof(options->member))number;                         \
 		return err;                                                                        \
 	}
+#define NUMBER(member, option, low, high) NUMBER_AT(member, member, option, low, high)
 
 NUMBER(workers, "workers", 1, PROXY_WORKERS_MAX)
 NUMBER(body_bytes_max, "body-bytes-max", 1, 1ul << 40)
@@ -141,6 +144,54 @@ NUMBER(head_timeout_s, "head-timeout-s", 1, 86400)
 NUMBER(request_timeout_s, "request-timeout-s", 1, 86400)
 NUMBER(upgrade_idle_s, "upgrade-idle-s", 1, 86400)
 NUMBER(drain_timeout_s, "drain-timeout-s", 0, 86400)
+NUMBER_AT(client_connections, clients.connections, "client-connections", 1, CLIENT_CONNECTIONS_MAX)
+NUMBER_AT(client_burst, clients.requests.burst, "client-burst", 1, CLIENT_REQUESTS_MAX)
+NUMBER_AT(client_bytes, clients.bytes.count, "client-bytes", 4096, 1ul << 40)
+NUMBER_AT(client_ipv4_bits, clients.ipv4_bits, "client-ipv4-bits", 1, 32)
+NUMBER_AT(client_ipv6_bits, clients.ipv6_bits, "client-ipv6-bits", 1, 128)
+
+/* "N", "N/s", "N/min" or "N/h" */
+static int set_client_requests(void *ctx, const char *value)
+{
+	static const struct {
+		const char *name;
+		uint64_t ns;
+	} times[] = {
+		{"", NS_PER_S}, {"/s", NS_PER_S}, {"/min", 60 * NS_PER_S}, {"/h", 3600 * NS_PER_S}};
+	struct client_rate *rate = &((struct proxy_options *)ctx)->clients.requests;
+	char number[16];
+	size_t length = strcspn(value, "/");
+	unsigned long count;
+
+	snprintf(number, sizeof(number), "%.*s", (int)length, value);
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		if (strcmp(value + length, times[i].name) != 0)
+			continue;
+		if (options_number("client-requests", number, 1, CLIENT_REQUESTS_MAX, &count))
+			return -EINVAL;
+		rate->count = count;
+		rate->per_ns = times[i].ns;
+		return 0;
+	}
+	return log_error(-EINVAL, "--client-requests %s: wants a number and /s, /min or /h", value);
+}
+
+/* What follows from several of them. */
+static int clients_complete(struct client_limits *clients)
+{
+	struct client_rate *requests = &clients->requests, *bytes = &clients->bytes;
+
+	if (requests->burst && !requests->per_ns)
+		return log_error(-EINVAL,
+				 "--client-burst: means nothing without --client-requests");
+	if (requests->per_ns && !requests->burst)
+		requests->burst = requests->count * NS_PER_S / requests->per_ns ?: 1;
+	if (bytes->count) {
+		bytes->per_ns = NS_PER_S;
+		bytes->burst = bytes->count > BUFFER_BYTES ? bytes->count : BUFFER_BYTES;
+	}
+	return 0;
+}
 
 static const struct option_row rows[] = {
 	{"instance", 'i', "NAME", "which gateway of this host (main)", set_instance},
@@ -169,6 +220,20 @@ static const struct option_row rows[] = {
 	 set_upgrade_idle_s},
 	{"drain-timeout-s", 0, "N", "how long answers may take to finish at the end (30)",
 	 set_drain_timeout_s},
+	{"client-connections", 0, "N", "of one client at a time, else 429 (no limit)",
+	 set_client_connections},
+	{"client-requests", 0, "N/s",
+	 "of one client, also N/min or N/h, else 429 with Retry-After (no limit)",
+	 set_client_requests},
+	{"client-burst", 0, "N", "requests of one client at once (those of one second)",
+	 set_client_burst},
+	{"client-bytes", 0, "N",
+	 "of request bodies a second of one client, else reading waits (no limit)",
+	 set_client_bytes},
+	{"client-ipv4-bits", 0, "N", "of an IPv4 address that make a client (32)",
+	 set_client_ipv4_bits},
+	{"client-ipv6-bits", 0, "N", "of an IPv6 address that make a client (64)",
+	 set_client_ipv6_bits},
 	{"half-close", 0, NULL, "a client that closes its sending side still gets its answer",
 	 set_half_close},
 	{"proxy-protocol", 0, NULL,
@@ -204,6 +269,9 @@ int proxy_options_parse(int argc, char **argv, struct proxy_options *ret_options
 		return err;
 	if (*ret_verdict == OPTIONS_GO_ON && index < argc)
 		return log_error(-EINVAL, "%s: not an option; see --help", argv[index]);
+	err = clients_complete(&options.clients);
+	if (err)
+		return err;
 	*ret_options = options;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "userspace/base/log.h"
 #include "userspace/base/options.h"
 #include "userspace/base/prefix.h"
+#include "userspace/proxy/client_table.h"
 
 #define BALANCERS_MAX 16
 #define PROXY_WORKERS_MAX 16 /* half of WORKERS_MAX: rows for those who drain after a takeover */
@@ -38,6 +39,7 @@ struct proxy_options {
 	bool replace; /* take the place of the proxy that runs */
 	struct prefix balancers[BALANCERS_MAX]; /* who may send one; others are closed */
 	size_t balancer_count; /* 0: anybody */
+	struct client_limits clients;
 	bool half_close; /* a client may close its sending side and still get its answer */
 	enum log_level log_level;
 };

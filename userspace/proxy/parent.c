@@ -79,7 +79,8 @@ static void worker_ended(struct parent *parent, unsigned index, int status)
 		log_warning("worker %u (pid %d): ended with status %d; starting another", index,
 			    (int)slot->pid, WEXITSTATUS(status));
 	slot->pid = 0;
-	rows_sweep(parent->proxy->rows_path, parent->proxy->maps, parent->proxy->metrics);
+	rows_sweep(parent->proxy->rows_path, parent->proxy->maps, parent->proxy->metrics,
+		   parent->proxy->clients);
 	if (!parent->stopping && parent->proxy->ready_fd >= 0)
 		succession_fail(parent, "a worker ended before it served");
 	if (!parent->stopping && clock_monotonic_ns() - slot->started_ns >= YOUNG_NS)
@@ -303,7 +304,8 @@ static void on_tick(struct timer *timer)
 	if (parent->took_over)
 		return;
 	loop_timer_after(parent->loop, timer, TICK_NS);
-	rows_sweep(parent->proxy->rows_path, parent->proxy->maps, parent->proxy->metrics);
+	rows_sweep(parent->proxy->rows_path, parent->proxy->maps, parent->proxy->metrics,
+		   parent->proxy->clients);
 	server_make(parent);
 	workers_check(parent);
 	if (!parent->stopping && parent->owner && !parent->keeper_pid)

@@ -9,6 +9,7 @@
 #include "userspace/proxy/persist.h"
 #include "userspace/proxy/worker.h"
 
+struct client_table;
 struct maps;
 struct proxy_metrics;
 
@@ -24,6 +25,7 @@ struct proxy {
 	struct maps *maps;
 	struct proxy_metrics *metrics; /* shared memory */
 	int metrics_fd; /* that memory */
+	struct client_table *clients; /* shared memory; NULL: clients are not limited */
 	int listeners[PROXY_WORKERS_MAX][WORKER_LISTENERS]; /* -1: family not available */
 	struct persist_key persist_key;
 	/* of a successor: what was handed over, and to whom it speaks until all is its own */

@@ -10,6 +10,7 @@
 #include "maps/access/maps.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
+#include "userspace/proxy/client_table.h"
 #include "userspace/telemetry/proxy_metrics.h"
 
 static int rows_open(const char *path, int *ret_fd)
@@ -30,20 +31,23 @@ static int row_lock(int fd, uint32_t row, short type)
 }
 
 /* Only with the row's lock held. */
-static void row_clear(struct maps *maps, struct proxy_metrics *metrics, uint32_t row)
+static void row_clear(struct maps *maps, struct proxy_metrics *metrics,
+		      struct client_table *clients, uint32_t row)
 {
 	struct proxy_row *counters = &metrics->rows[row];
 
 	memset(&maps->inflight[(size_t)row * ENDPOINTS_MAX], 0,
 	       ENDPOINTS_MAX * sizeof(*maps->inflight));
+	if (clients)
+		client_table_forget(clients, row);
 	counters->sessions = 0;
 	counters->buffers_free = 0;
 	counters->snapshot_generation = 0;
 	__atomic_store_n(&counters->held, 0, __ATOMIC_RELEASE);
 }
 
-int row_claim(const char *path, struct maps *maps, struct proxy_metrics *metrics, uint32_t *ret_row,
-	      int *ret_fd)
+int row_claim(const char *path, struct maps *maps, struct proxy_metrics *metrics,
+	      struct client_table *clients, uint32_t *ret_row, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 	int err = rows_open(path, &fd);
@@ -53,7 +57,7 @@ int row_claim(const char *path, struct maps *maps, struct proxy_metrics *metrics
 	for (uint32_t row = 0; row < metrics->row_count && row < WORKERS_MAX; row++) {
 		if (row_lock(fd, row, F_WRLCK))
 			continue;
-		row_clear(maps, metrics, row);
+		row_clear(maps, metrics, clients, row);
 		__atomic_store_n(&metrics->rows[row].held, 1, __ATOMIC_RELEASE);
 		*ret_row = row;
 		*ret_fd = TAKE_FD(fd);
@@ -63,7 +67,8 @@ int row_claim(const char *path, struct maps *maps, struct proxy_metrics *metrics
 			 path, WORKERS_MAX);
 }
 
-void rows_sweep(const char *path, struct maps *maps, struct proxy_metrics *metrics)
+void rows_sweep(const char *path, struct maps *maps, struct proxy_metrics *metrics,
+		struct client_table *clients)
 {
 	_cleanup_close_ int fd = -1;
 
@@ -74,7 +79,7 @@ void rows_sweep(const char *path, struct maps *maps, struct proxy_metrics *metri
 			return;
 		if (row_lock(fd, row, F_WRLCK))
 			continue;
-		row_clear(maps, metrics, row);
+		row_clear(maps, metrics, clients, row);
 		row_lock(fd, row, F_UNLCK);
 	}
 }

@@ -51,11 +51,6 @@ static struct session *slot_take(struct worker *worker)
 
 /* ---- what is watched ---- */
 
-static void input_want(struct session *s, bool wanted)
-{
-	s->input_paused = !wanted;
-}
-
 /* EPOLLIN stays on while an exchange is at work, which saves two system calls a
  * request, until a pipelining client makes it fire (input_paused). */
 static void interest_set(struct session *s)
@@ -73,6 +68,12 @@ static void interest_set(struct session *s)
 	if (s->outbox.count)
 		events |= EPOLLOUT;
 	loop_watch_change(s->worker->loop, &s->watch, events);
+}
+
+void session_input(struct session *s, bool wanted)
+{
+	s->input_paused = !wanted;
+	interest_set(s);
 }
 
 void session_timer_set(struct session *s, uint64_t delay_ns)
@@ -110,6 +111,7 @@ void session_shut(struct session *s)
 		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	}
 	close(s->fd);
+	session_client_leave(s);
 	session_release_request(s);
 	buffers_give(&w->buffers, &s->ahead);
 	outbox_release(&s->outbox, &w->buffers);
@@ -142,8 +144,7 @@ static void linger_begin(struct session *s)
 	session_release_request(s);
 	buffers_give(&s->worker->buffers, &s->ahead);
 	s->state = SESSION_LINGER;
-	input_want(s, true);
-	interest_set(s);
+	session_input(s, true);
 	session_timer_set(s, SESSION_LINGER_NS);
 }
 
@@ -213,9 +214,10 @@ bool session_send(struct session *s, struct iovec *vectors, size_t count)
 void session_begin_idle(struct session *s)
 {
 	s->state = SESSION_IDLE;
-	input_want(s, true);
-	interest_set(s);
-	if (s->worker->draining)
+	session_input(s, true);
+	if (s->refused_for)
+		session_timer_set(s, SESSION_REFUSED_NS);
+	else if (s->worker->draining)
 		session_drain(s);
 	else
 		session_timer_set(s, SESSION_IDLE_NS);
@@ -239,6 +241,7 @@ static void request_next(struct session *s)
 {
 	session_release_request(s);
 	s->have = 0;
+	s->paced_ns = 0;
 	if (!s->keep_alive) {
 		linger_begin(s);
 		return;
@@ -250,8 +253,7 @@ static void request_next(struct session *s)
 	s->buffer = TAKE_PTR(s->ahead);
 	s->have = s->ahead_length;
 	s->ahead_length = 0;
-	input_want(s, true);
-	interest_set(s);
+	session_input(s, true);
 	session_begin_head(s);
 }
 
@@ -324,10 +326,7 @@ static void input(struct session *s)
 	case SESSION_HEAD: session_read_head(s); break;
 	case SESSION_BODY: session_read_body(s); break;
 	case SESSION_LINGER: linger_read(s); break;
-	default: /* pipelined: not now */
-		input_want(s, false);
-		interest_set(s);
-		break;
+	default: /* pipelined: not now */ session_input(s, false); break;
 	}
 }
 
@@ -336,7 +335,7 @@ static void output(struct session *s)
 	size_t sent = 0;
 	int err = outbox_flush(&s->outbox, &s->worker->buffers, s->fd, &sent);
 
-	if (sent)
+	if (sent && !s->paced)
 		session_timer_set(s, SESSION_STALL_NS);
 	if (err == -EAGAIN)
 		return;
@@ -353,25 +352,24 @@ static void output(struct session *s)
 		exchange_resume(&s->exchange);
 }
 
-/* While an answer is owed, a FIN means that the client has gone, unless
+/* While an answer is owed, or nothing is read, a FIN means that the client has gone, unless
  * --half-close says that its clients mean what they say.  An answer that is
  * whole already is sent out in any case. */
 static void half_close(struct session *s)
 {
-	if (!s->worker->options.half_close && s->state == SESSION_EXCHANGE) {
+	if (!s->worker->options.half_close && (s->state == SESSION_EXCHANGE || s->paced)) {
 		session_shut(s);
 		return;
 	}
 	s->half_closed = true;
 	s->keep_alive = false;
-	input_want(s, false);
-	interest_set(s);
+	session_input(s, false);
 }
 
 static void on_event(struct watch *watch, uint32_t events)
 {
 	struct session *s = container_of(watch, struct session, watch);
-	bool owing = s->state == SESSION_EXCHANGE || s->state == SESSION_LAST;
+	bool owing = s->state == SESSION_EXCHANGE || s->state == SESSION_LAST || s->paced;
 
 	if (s->state == SESSION_UPGRADED) {
 		upgrade_on_client(&s->exchange, events);
@@ -400,7 +398,9 @@ static void on_timer(struct timer *timer)
 	struct session *s = container_of(timer, struct session, timer);
 
 	s->busy = true;
-	if (s->state == SESSION_UPGRADED)
+	if (s->paced)
+		session_client_read_on(s);
+	else if (s->state == SESSION_UPGRADED)
 		upgrade_give_up(&s->exchange, "nothing passed for too long");
 	else if (s->state == SESSION_BODY || (s->state == SESSION_HEAD && s->have))
 		refuse(s, ERROR_CLIENT_SLOW, NULL);
@@ -439,7 +439,7 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		.timer = TIMER_INIT(on_timer),
 		.client = *client,
 		.client_port = client_port,
-		.spare = spare,
+		.refused_for = spare ? ERROR_OVERLOADED : ERROR_NONE,
 		.keep_alive = true,
 		.body = {.spill_fd = -1},
 	};
@@ -452,9 +452,13 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		session_shut(s);
 		return;
 	}
-	session_timer_set(s, s->state == SESSION_PREFACE ? worker->options.head_timeout_s * NS_PER_S
-							 : SESSION_IDLE_NS);
-	if (s->state == SESSION_PREFACE && !session_preface_is_believed(s))
+	if (s->state != SESSION_PREFACE) {
+		session_begin_idle(s);
+		session_client_enter(s);
+		return;
+	}
+	session_timer_set(s, worker->options.head_timeout_s * NS_PER_S);
+	if (!session_preface_is_believed(s))
 		session_preface_fail(s, ERROR_PROXY_UNTRUSTED);
 }
 

@@ -20,6 +20,8 @@
  *	   |      destroy the answer on its way
  *	closed
  *
+ * IDLE and BODY pause reading while the client is over its bytes (session_client.c).
+ *
  * The next request is only looked at when the answer to this one has left the
  * outbox: pipelined requests wait in the socket, or in `ahead`.
  *
@@ -46,6 +48,7 @@
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/outbox.h"
 
+struct client_slot;
 struct worker;
 
 enum session_state {
@@ -70,7 +73,11 @@ struct session {
 	struct ip_addr client; /* the socket's, or who the PROXY header says */
 	struct ip_addr vip; /* the socket's */
 	uint16_t client_port, vip_port; /* host order */
-	bool spare; /* beyond the limit: its request is answered with 429 */
+	enum proxy_error refused_for; /* a 429 that its request is answered with, ERROR_NONE */
+	struct client_slot *client_slot; /* its client's, NULL: not limited */
+	bool paced; /* nothing is read until the timer: its client is over its bytes */
+	uint64_t paced_at_ns; /* since when */
+	uint64_t paced_ns; /* for how long, before and within this request */
 	bool busy; /* inside an event of its own: session_pump runs at its end */
 	bool asked; /* a request has begun on this connection */
 	bool unparsed; /* the buffer has bytes the parser has not seen */

@@ -40,6 +40,8 @@ static void preface_whole(struct session *s, const struct proxy_protocol *prefac
 		s->client = preface->client;
 		s->client_port = preface->client_port;
 	}
+	if (!session_client_enter(s))
+		return;
 	s->have -= length;
 	memmove(s->buffer, s->buffer + length, s->have);
 	if (!s->have) {

@@ -53,11 +53,6 @@ static void request_whole(struct session *s)
 
 	s->state = SESSION_EXCHANGE;
 	loop_timer_cancel(s->worker->loop, &s->timer);
-	if (s->spare) {
-		s->keep_alive = false;
-		refuse(s, ERROR_OVERLOADED, "the gateway has all the connections it takes");
-		return;
-	}
 	verdict = model_request_finish(&s->looking.request);
 	if (verdict != MODEL_OK &&
 	    !(verdict == MODEL_NONE && model_request_may_have_none(&s->looking.request))) {
@@ -70,7 +65,7 @@ static void request_whole(struct session *s)
 
 /* The body must go on coming, and be whole within the time a request may take: a
  * byte now and then would hold its buffers for ever. */
-static void body_timer_set(struct session *s)
+void session_body_timer_set(struct session *s)
 {
 	struct worker *w = s->worker;
 	uint64_t now = loop_now_ns(w->loop);
@@ -112,8 +107,10 @@ static void body_feed(struct session *s, const char *data, size_t length)
 			refuse(s, ERROR_BODY_TOO_LARGE, NULL);
 			return;
 		}
-		if (payload.length)
+		if (payload.length) {
+			session_client_bytes(s, payload.length);
 			model_request_feed(&s->looking.request, payload.data, payload.length);
+		}
 		if (body_append(&s->body, payload.data, payload.length)) {
 			refuse(s, ERROR_OVERLOADED, "there is no room to keep the request's body");
 			return;
@@ -172,6 +169,8 @@ static bool head_accept(struct session *s, const struct http_head *head)
 	s->old_client = head->minor == 0;
 	x->upgrade.asked = headers_ask_upgrade(head);
 	s->has_body = head->chunked || head->content_length >= 0;
+	if (!session_client_request(s))
+		return false;
 	if (http_span_equal(head->method, "CONNECT")) {
 		refuse(s, ERROR_NOT_IMPLEMENTED, "CONNECT is not supported");
 		return false;
@@ -203,7 +202,7 @@ static void head_whole(struct session *s)
 		return;
 	body_init(&s->body, &w->buffers, w->options.spill_dir, s->buffer + s->head_length,
 		  BUFFER_BYTES - s->head_length);
-	body_timer_set(s);
+	session_body_timer_set(s);
 	if (expects && s->has_body && !body_here) {
 		continue_send(s);
 		return;
@@ -239,11 +238,16 @@ char *session_request_buffer(struct session *s)
 
 void session_read_head(struct session *s)
 {
-	char *own = session_request_buffer(s);
-	char *buffer = own ? own : s->worker->read_buffer;
-	size_t have = own ? s->have : 0;
-	ssize_t n = recv(s->fd, buffer + have, BUFFER_BYTES - have, 0);
+	char *own, *buffer;
+	size_t have;
+	ssize_t n;
 
+	if (s->state == SESSION_IDLE && !session_client_may_read(s))
+		return;
+	own = session_request_buffer(s);
+	buffer = own ? own : s->worker->read_buffer;
+	have = own ? s->have : 0;
+	n = recv(s->fd, buffer + have, BUFFER_BYTES - have, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		if (!have)
 			buffers_give(&s->worker->buffers, &s->buffer);
@@ -267,8 +271,11 @@ void session_read_head(struct session *s)
 void session_read_body(struct session *s)
 {
 	for (int i = 0; i < READS_A_TURN && s->state == SESSION_BODY; i++) {
-		ssize_t n = recv(s->fd, s->worker->read_buffer, BUFFER_BYTES, 0);
+		ssize_t n;
 
+		if (!session_client_may_read(s))
+			return;
+		n = recv(s->fd, s->worker->read_buffer, BUFFER_BYTES, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
@@ -276,7 +283,7 @@ void session_read_body(struct session *s)
 			return;
 		}
 		s->exchange.bytes_in += (uint64_t)n;
-		body_timer_set(s);
+		session_body_timer_set(s);
 		body_feed(s, s->worker->read_buffer, (size_t)n);
 		if ((size_t)n < BUFFER_BYTES)
 			return;

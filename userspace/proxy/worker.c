@@ -217,6 +217,7 @@ static void row_take(struct worker *w, const struct worker_config *config)
 
 	w->inflight = &w->maps->inflight[(size_t)config->row * ENDPOINTS_MAX];
 	w->row = &w->metrics->rows[config->row];
+	w->row_index = config->row;
 	w->row->sessions = w->row->upgraded = 0;
 	w->row->snapshot_generation = 0;
 	while (high <= config->row &&
@@ -262,6 +263,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
 	w->maps = config->maps;
 	w->persist_key = config->persist_key;
 	w->metrics = config->metrics;
+	w->clients = config->clients;
 	w->log.fd = -1;
 	w->routes.watch.fd = -1;
 	w->listeners[0].watch.fd = w->listeners[1].watch.fd = -1;

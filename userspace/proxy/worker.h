@@ -21,6 +21,7 @@
 #include "userspace/proxy/snapshot_watch.h"
 #include "userspace/telemetry/proxy_metrics.h"
 
+struct client_table;
 struct exchange;
 struct mirror;
 struct session;
@@ -32,6 +33,7 @@ struct worker_config {
 	const struct proxy_options *options;
 	struct maps *maps; /* borrowed; inflight is written */
 	struct proxy_metrics *metrics; /* borrowed */
+	struct client_table *clients; /* borrowed; NULL: clients are not limited */
 	uint32_t row; /* of inflight and metrics; this worker's alone */
 	const char *run_dir; /* where the routes snapshot is */
 	const char *access_log; /* path, "-" or "" */
@@ -47,6 +49,9 @@ struct worker {
 	struct proxy_metrics *metrics;
 	struct proxy_row *row; /* own row */
 	struct persist_key persist_key;
+	uint32_t row_index;
+	struct client_table *clients; /* NULL: clients are not limited */
+	size_t refusing_count; /* sessions that are beyond their client's connections */
 	struct placement placement;
 	struct snapshot_watch routes;
 	struct access_log log;

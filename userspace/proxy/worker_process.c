@@ -138,6 +138,7 @@ int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
 		.options = &proxy->options,
 		.maps = proxy->maps,
 		.metrics = proxy->metrics,
+		.clients = proxy->clients,
 		.run_dir = proxy->instance.run_dir,
 		.access_log = proxy->access_log,
 		.persist_key = proxy->persist_key,
@@ -149,7 +150,8 @@ int worker_process_run(const struct proxy *proxy, unsigned index, pid_t parent)
 	memcpy(kept, proxy->listeners[index], sizeof(proxy->listeners[index]));
 	process_keep_only(kept, ARRAY_SIZE(kept));
 	memcpy(config.listener_fds, proxy->listeners[index], sizeof(config.listener_fds));
-	if (row_claim(proxy->rows_path, proxy->maps, proxy->metrics, &config.row, &row_fd))
+	if (row_claim(proxy->rows_path, proxy->maps, proxy->metrics, proxy->clients, &config.row,
+		      &row_fd))
 		return EXIT_FAILURE;
 	return run(&config, parent, proxy->ready_fd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -62,6 +62,7 @@ struct proxy_row {
 	uint64_t bytes_in, bytes_out;
 	uint64_t upstream_connects, upstream_reuses;
 	uint64_t log_lines_lost;
+	uint64_t client_pauses, clients_untracked, clients_forgotten;
 	uint64_t held; /* a worker holds the row, or died holding it */
 	/* gauges */
 	uint64_t sessions;
