@@ -19,7 +19,7 @@
 #include "userspace/proxy/worker.h"
 
 #define RIG_ENDPOINTS 4
-#define RIG_WAIT_MS 5000
+#define RIG_WAIT_MS 15000
 /* A rule for rig_routes(): everything goes to endpoint 0. */
 #define RIG_TO_ONE                                                                                 \
 	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \

@@ -9,6 +9,7 @@
 #define SLUICE_BASE_ROUTE_H
 
 #include <regex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@
 #define ROUTE_TIMEOUT_OFF UINT32_MAX
 #define ROUTES_MAX 16384
 #define ROUTE_LISTENERS_MAX 1024
+#define ROUTE_RETRIES_MAX 7 /* after the first attempt */
+#define ROUTE_RETRY_CODES_MAX 200 /* 400 to 599 */
 
 /* ---- matches and filters of an HTTPRoute rule (Gateway API v1) ---- */
 
@@ -65,6 +68,25 @@ struct snapshot_backend {
 	uint32_t pool; /* index into pools; POOL_NONE: cannot be resolved, answers 500 */
 	uint32_t weight; /* 0: gets nothing */
 	const char *name; /* "namespace/name" as the route says it */
+	struct snapshot_filters *filters; /* the rule's with its own after them; NULL: the rule's */
+};
+
+/* The CORS filter: which pages from elsewhere may use the answers.  A list that is
+ * "*" alone means all. */
+struct snapshot_cors {
+	size_t origin_count, method_count, header_count, expose_count;
+	const char **origins; /* lower case, without a scheme's usual port; a star leads the host */
+	const char **methods, **headers, **expose;
+	bool credentials; /* cookies and the like may go with the requests */
+	uint32_t max_age_s; /* how long a browser may keep the answer to a preflight */
+};
+
+/* What the rule says of attempts after the first; what it leaves out is the proxy's. */
+struct snapshot_retry {
+	size_t code_count;
+	uint32_t *codes; /* statuses that are tried again; none: the proxy's own list */
+	uint32_t attempts; /* after the first; 0: as many as the proxy makes */
+	uint32_t backoff_ms; /* at least so long between two attempts */
 };
 
 struct snapshot_rule {
@@ -77,6 +99,8 @@ struct snapshot_rule {
 	uint32_t weight_sum; /* reading fills it in; not in the file */
 	uint32_t request_timeout_ms; /* 0: the proxy's default; ROUTE_TIMEOUT_OFF: none */
 	uint32_t backend_timeout_ms; /* the same, for one attempt */
+	struct snapshot_retry *retry; /* NULL: the proxy's own rules */
+	struct snapshot_cors *cors; /* NULL: none */
 };
 
 struct snapshot_route {

@@ -12,6 +12,8 @@
 
 #define V2_HEAD_BYTES 16
 #define V2_TLV_HEAD_BYTES 3
+#define V2_TLV_CRC32C 0x03
+#define V2_CRC32C_BYTES 4 /* in network order */
 #define PORT_DIGITS_MAX 5
 
 /* Of a binary header: byte 12 is version and command, byte 13 family and protocol */
@@ -161,20 +163,56 @@ static enum http_parse v2_head_check(const char *data, size_t length, const char
 	return HTTP_PARSE_COMPLETE;
 }
 
-static bool tlvs_are_whole(const char *data, size_t length)
+/* CRC-32C (Castagnoli), reflected, bit by bit: RFC 4960, appendix B, has the polynomial.
+ * A table would be faster; there are 536 bytes at most, once a connection. */
+static uint32_t crc32c_add(uint32_t crc, const char *data, size_t length)
 {
-	while (length) {
-		size_t value;
-
-		if (length < V2_TLV_HEAD_BYTES)
-			return false;
-		value = be16_read(data + 1);
-		if (value > length - V2_TLV_HEAD_BYTES)
-			return false;
-		data += V2_TLV_HEAD_BYTES + value;
-		length -= V2_TLV_HEAD_BYTES + value;
+	for (size_t i = 0; i < length; i++) {
+		crc ^= (unsigned char)data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
 	}
-	return true;
+	return crc;
+}
+
+/* Of the whole header, with zeros where the sum itself stands. */
+static bool crc32c_is_right(const char *header, size_t length, const char *sum)
+{
+	static const char zeros[V2_CRC32C_BYTES];
+	size_t before = (size_t)(sum - header), behind = before + sizeof(zeros);
+	uint32_t said = (uint32_t)be16_read(sum) << 16 | be16_read(sum + 2), crc = UINT32_MAX;
+
+	crc = crc32c_add(crc, header, before);
+	crc = crc32c_add(crc, zeros, sizeof(zeros));
+	crc = crc32c_add(crc, header + behind, length - behind);
+	return ~crc == said;
+}
+
+/* The TLVs begin at `at` of the header; NULL, or what is wrong with them. */
+static const char *tlvs_refused(const char *header, size_t length, size_t at)
+{
+	const char *sum = NULL;
+
+	while (at < length) {
+		size_t value;
+		const char *tlv = header + at;
+
+		at += V2_TLV_HEAD_BYTES;
+		if (at > length)
+			return "the PROXY header ends inside a TLV";
+		value = be16_read(tlv + 1);
+		if (value > length - at)
+			return "the PROXY header ends inside a TLV";
+		at += value;
+		if (tlv[0] != V2_TLV_CRC32C)
+			continue;
+		if (sum || value != V2_CRC32C_BYTES)
+			return "the PROXY header has a checksum that is none";
+		sum = tlv + V2_TLV_HEAD_BYTES;
+	}
+	if (sum && !crc32c_is_right(header, length, sum))
+		return "the PROXY header's checksum is wrong";
+	return NULL;
 }
 
 static void v2_client_read(const char *data, unsigned family, struct proxy_protocol *ret)
@@ -197,6 +235,7 @@ static enum http_parse v2_parse(const char *data, size_t length, struct proxy_pr
 {
 	size_t signature = sizeof(v2_signature) - 1, rest, addresses;
 	enum http_parse parse;
+	const char *why;
 	unsigned family;
 	bool stream;
 
@@ -216,11 +255,11 @@ static enum http_parse v2_parse(const char *data, size_t length, struct proxy_pr
 	addresses = v2_address_bytes(family);
 	if (rest < addresses)
 		return bad(ret_why, "the PROXY header is shorter than its addresses");
-	data += V2_HEAD_BYTES;
-	if (!tlvs_are_whole(data + addresses, rest - addresses))
-		return bad(ret_why, "the PROXY header ends inside a TLV");
+	why = tlvs_refused(data, *ret_length, V2_HEAD_BYTES + addresses);
+	if (why)
+		return bad(ret_why, why);
 	if (stream && (family == FAMILY_INET || family == FAMILY_INET6))
-		v2_client_read(data, family, ret);
+		v2_client_read(data + V2_HEAD_BYTES, family, ret);
 	return HTTP_PARSE_COMPLETE;
 }
 

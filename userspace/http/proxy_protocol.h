@@ -6,8 +6,7 @@
  * Taken is who the client is; where it meant to go is checked and left, because
  * routes follow the socket that it came to.  Headers without an address of a TCP
  * client (LOCAL, UNKNOWN, UNSPEC, AF_UNIX) are honest too: the socket's address
- * stays.  TLVs are skipped once they are whole; a CRC32c among them is not
- * computed, TCP has done as much.
+ * stays.  TLVs are skipped once they are whole; a CRC32c among them must be right.
  */
 #ifndef SLUICE_HTTP_PROXY_PROTOCOL_H
 #define SLUICE_HTTP_PROXY_PROTOCOL_H

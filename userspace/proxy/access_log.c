@@ -77,6 +77,8 @@ static void put_retries(struct text *text, const struct access_record *r)
 		text_json_uint(text, "endpoint_id", r->retries[i].endpoint);
 		put_string(text, "endpoint", r->retries[i].name);
 		put_string(text, "reason", r->retries[i].reason);
+		if (r->retries[i].status)
+			text_json_uint(text, "status", (uint64_t)r->retries[i].status);
 		text_puts(text, "}");
 	}
 	text_puts(text, "]");

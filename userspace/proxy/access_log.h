@@ -24,6 +24,7 @@ struct access_retry { /* an attempt that failed */
 	uint32_t endpoint;
 	const char *name;
 	const char *reason;
+	int status; /* of its answer; 0: there was none */
 };
 
 struct access_record {

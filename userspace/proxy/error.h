@@ -19,6 +19,8 @@
 	  "the request cannot be understood")                                                      \
 	X(ERROR_PROXY_PROTOCOL, 400, "", "proxy_protocol",                                         \
 	  "the connection does not begin with a PROXY header")                                     \
+	X(ERROR_PROXY_UNTRUSTED, 403, "", "proxy_untrusted",                                       \
+	  "the connection comes from none of the balancers that are believed")                     \
 	X(ERROR_BAD_BODY, 400, "invalid_request_error", "bad_body", "the body is not acceptable")  \
 	X(ERROR_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found",                  \
 	  "this model is not served here")                                                         \
@@ -78,6 +80,7 @@ struct proxy_error_detail {
 	size_t message_length; /* 0: up to its NUL */
 	const char *param; /* NULL: null; Anthropic's have neither this... */
 	const char *code; /* NULL: the error's own; ...nor this */
+	const char *headers; /* more header lines, each with its line end; NULL: none */
 	unsigned retry_after_s; /* 0: 1 with 429 and 503, else no such header */
 	bool close; /* Connection: close */
 	bool head_only; /* the answer to HEAD: Content-Length without a body */

@@ -7,6 +7,7 @@
  *	   | exchange_start(): snapshot, route, backend, pick
  *	CONNECTING  to the picked endpoint; skipped when an idle connection is reused
  *	SENDING     head and body; an early answer is already listened for
+ *	PAUSING     instead, between two attempts of a route that wants time there
  *	WAITING     for the first byte of the body (or a whole answer without one);
  *	   |        a head that came before it is held back, because servers send it
  *	   |        before the prefill that may still fail
@@ -49,6 +50,7 @@ struct worker;
 
 enum exchange_state {
 	EXCHANGE_NONE,
+	EXCHANGE_PAUSING,
 	EXCHANGE_CONNECTING,
 	EXCHANGE_SENDING,
 	EXCHANGE_WAITING,
@@ -70,6 +72,7 @@ enum exchange_state {
 	X(FAILURE_STALE, "stale_connection", 0, FAILURE_NEVER)                                     \
 	X(FAILURE_HEALTH, "health_down", 0, FAILURE_NEVER)                                         \
 	X(FAILURE_STATUS, "status", 0, 2)                                                          \
+	X(FAILURE_LISTED, "listed_status", 0, FAILURE_NEVER)                                       \
 	X(FAILURE_BUSY, "busy", 0, FAILURE_NEVER)                                                  \
 	X(FAILURE_BAD_ANSWER, "bad_answer", 0, 1)                                                  \
 	X(FAILURE_TIMEOUT, "timeout", 0, 2)                                                        \
@@ -105,6 +108,7 @@ struct exchange {
 	/* where it goes */
 	struct snapshot_ref *snapshot; /* held while routed; NULL before */
 	struct route_choice choice;
+	const struct snapshot_cors *cors; /* the rule's, NULL: none */
 	const char *base_model;
 	const struct snapshot_pool *pool;
 	uint64_t backends_tried; /* bit by index in the rule */
@@ -122,7 +126,8 @@ struct exchange {
 	uint64_t given_ns;
 	uint64_t sent; /* bytes of head and body sent */
 	bool request_sent; /* all of them */
-	uint64_t attempt_until_ns; /* 0: no limit of its own */
+	uint64_t attempt_until_ns; /* 0: no limit of its own; PAUSING: its end */
+	int bad_status; /* of the answer for which it is given up; 0: none */
 
 	/* all attempts */
 	unsigned attempts;
@@ -130,6 +135,7 @@ struct exchange {
 	unsigned interim_count; /* 1xx passed on */
 	enum exchange_failure failures[ATTEMPTS_MAX];
 	uint32_t failed_endpoints[ATTEMPTS_MAX];
+	int failed_statuses[ATTEMPTS_MAX]; /* 0: no answer */
 	size_t failure_count;
 	uint64_t whole_ns; /* when the request was whole */
 	uint64_t until_ns; /* the request's time-out */

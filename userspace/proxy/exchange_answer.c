@@ -7,6 +7,7 @@
 
 #include "userspace/proxy/exchange_parts.h"
 #include "userspace/proxy/relay.h"
+#include "userspace/proxy/retry.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
@@ -39,26 +40,6 @@ void exchange_committed(struct exchange *x)
 	if (x->request_sent)
 		session_release_request(x->session);
 	attempt_want(x, EPOLLIN);
-}
-
-static bool status_is_retryable(int status)
-{
-	return status == 502 || status == 503 || status == 429;
-}
-
-/* Would another endpoint take it? */
-static bool can_go_elsewhere(struct exchange *x)
-{
-	struct placement_request kept = x->place;
-	struct pick pick;
-
-	if (x->attempts >= exchange_worker(x)->options.attempts ||
-	    x->place.tried_count >= ATTEMPTS_MAX)
-		return false;
-	x->place.tried[x->place.tried_count++] = x->endpoint;
-	pick = attempt_pick_make(x);
-	x->place = kept;
-	return !pick_is_none(&pick);
 }
 
 /* Keeps what cannot be passed on yet. */
@@ -128,8 +109,7 @@ static bool interim_pass(struct exchange *x, const struct http_head *head)
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters,
-					 .framing = ANSWER_NO_BODY};
+	struct answer_rewrite rewrite = {.filters = x->choice.filters, .framing = ANSWER_NO_BODY};
 	struct iovec vector;
 	struct text text;
 
@@ -174,8 +154,9 @@ static void answer_consider(struct exchange *x, char *data, size_t length)
 		return;
 	}
 	x->answer_head_whole = parse == HTTP_PARSE_COMPLETE;
-	if (x->answer_head_whole && status_is_retryable(head->status) && can_go_elsewhere(x)) {
-		attempt_fail(x, head->status == 429 ? FAILURE_BUSY : FAILURE_STATUS);
+	if (x->answer_head_whole && retry_wants_status(x->choice.rule->retry, head->status) &&
+	    attempt_can_repeat(x)) {
+		attempt_fail_status(x, head->status);
 		return;
 	}
 	if (x->answer_head_whole && answer_has_begun(x, head, head_length, length))

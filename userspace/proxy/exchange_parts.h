@@ -22,6 +22,11 @@ struct proxy_endpoint *exchange_endpoint_counters(struct exchange *x);
 bool exchange_failure_is_of_the_way(enum exchange_failure failure);
 uint32_t exchange_failures_forgiven(enum exchange_failure failure);
 
+/* exchange_route.c: the request is for this backend of its rule */
+void exchange_backend_set(struct exchange *x, size_t index);
+/* May what the filters in force make of the path be asked for?  NULL, or why not. */
+const char *exchange_rewrite_refused(struct exchange *x);
+
 /* exchange_record.c */
 void exchange_record(struct exchange *x, uint64_t now_ns);
 
@@ -29,6 +34,8 @@ void exchange_record(struct exchange *x, uint64_t now_ns);
 void attempt_start(struct exchange *x);
 /* The attempt failed without a byte for the client: the next one, or an error. */
 void attempt_fail(struct exchange *x, enum exchange_failure failure);
+/* The same for an answer with this status. */
+void attempt_fail_status(struct exchange *x, int status);
 /* Counts the failure against the endpoint. */
 void attempt_blame(struct exchange *x, enum exchange_failure failure);
 /* Sends what the socket takes; 0, or -errno: the attempt failed. */
@@ -36,8 +43,9 @@ int attempt_send(struct exchange *x);
 /* connect() has ended, well or not. */
 void attempt_connected(struct exchange *x);
 void attempt_on_timer(struct timer *timer);
-/* A pick among what is left, without any effect. */
-struct pick attempt_pick_make(struct exchange *x);
+/* May the request be sent elsewhere, or to the same endpoint once more, for an answer
+ * that is not good? */
+bool attempt_can_repeat(struct exchange *x);
 int attempt_want(struct exchange *x, uint32_t events);
 enum exchange_failure attempt_failure_of(int err);
 

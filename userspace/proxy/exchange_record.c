@@ -18,6 +18,7 @@ static void record_retries(const struct exchange *x, struct access_record *recor
 			.endpoint = x->failed_endpoints[i],
 			.name = endpoint_name(x, x->failed_endpoints[i]),
 			.reason = exchange_failure_name(x->failures[i]),
+			.status = x->failed_statuses[i],
 		};
 }
 

@@ -39,6 +39,8 @@ enum answer_framing {
 
 struct answer_rewrite {
 	const struct snapshot_filters *filters; /* NULL: none */
+	const struct snapshot_cors *cors; /* NULL: none... */
+	const struct http_head *request; /* ...else whose Origin counts */
 	enum answer_framing framing;
 	bool upgrade; /* 101: the server's Upgrade goes with it */
 	bool close; /* we close the client's connection after it */

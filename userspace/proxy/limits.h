@@ -10,6 +10,8 @@
 #define BODY_BUFFERS_MAX 8 /* of one request; the rest of its body goes to a file */
 #define OUTBOX_BUFFERS_MAX 4 /* what one read and one head can leave unsent */
 #define BUFFERS_RESERVE_SHARE 8 /* 1/8 of the pool is kept for answers under way */
+#define BUFFERS_PERIOD_NS (3 * NS_PER_S) /* what one of these never needed goes back */
+#define BUFFERS_TRIM_A_TICK 256 /* given back to the kernel; about 0.3 ms of its time */
 
 #define ATTEMPTS_MAX 8
 #define BACKENDS_TRIED_MAX 8

@@ -2,11 +2,14 @@
 #include "userspace/proxy/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/proxy/limits.h"
+
+#define PREFIX_TEXT_MAX 64
 
 const struct proxy_options proxy_options_default = {
 	.instance = INSTANCE_DEFAULT,
@@ -77,6 +80,35 @@ static int set_replace(void *ctx, const char *value)
 	return 0;
 }
 
+/* Again and again: they add up. */
+static int set_balancers(void *ctx, const char *value)
+{
+	struct proxy_options *options = ctx;
+	char text[PREFIX_TEXT_MAX];
+
+	options->proxy_protocol = true;
+	for (;;) {
+		size_t length = strcspn(value, ",");
+
+		if (options->balancer_count == BALANCERS_MAX)
+			return log_error(-EINVAL,
+					 "--proxy-protocol-from: takes %d prefixes at most",
+					 BALANCERS_MAX);
+		snprintf(text, sizeof(text), "%.*s", (int)length, value);
+		if (length >= sizeof(text) ||
+		    prefix_parse(text, &options->balancers[options->balancer_count]))
+			return log_error(
+				-EINVAL,
+				"--proxy-protocol-from %.*s: wants prefixes like 10.1.0.0/16 "
+				"or 2001:db8::/32, with no bit set behind them",
+				(int)length, value);
+		options->balancer_count++;
+		if (!value[length])
+			return 0;
+		value += length + 1;
+	}
+}
+
 static int set_log_level(void *ctx, const char *value)
 {
 	if (log_level_parse(value, &((struct proxy_options *)ctx)->log_level))
@@ -141,6 +173,9 @@ static const struct option_row rows[] = {
 	{"replace", 0, NULL,
 	 "take the place of the proxy that runs, if one does: it finishes what it has",
 	 set_replace},
+	{"proxy-protocol-from", 0, "PREFIX,...",
+	 "the same, and connections from elsewhere are closed: 10.1.0.0/16,2001:db8::/32",
+	 set_balancers},
 	{"log-level", 0, "LEVEL", "error, warning, info or debug (info)", set_log_level},
 };
 

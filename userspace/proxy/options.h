@@ -11,7 +11,9 @@
 #include "userspace/base/instance.h"
 #include "userspace/base/log.h"
 #include "userspace/base/options.h"
+#include "userspace/base/prefix.h"
 
+#define BALANCERS_MAX 16
 #define PROXY_WORKERS_MAX 16 /* half of WORKERS_MAX: rows for those who drain after a takeover */
 
 struct proxy_options {
@@ -33,6 +35,8 @@ struct proxy_options {
 	unsigned drain_timeout_s;
 	bool proxy_protocol; /* every connection begins with a PROXY header */
 	bool replace; /* take the place of the proxy that runs */
+	struct prefix balancers[BALANCERS_MAX]; /* who may send one; others are closed */
+	size_t balancer_count; /* 0: anybody */
 	bool half_close; /* a client may close its sending side and still get its answer */
 	enum log_level log_level;
 };

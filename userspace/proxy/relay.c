@@ -79,9 +79,11 @@ static void parcel_body(struct exchange *x, struct parcel *parcel, const char *d
 		return;
 	}
 	if (length) {
-		int n = snprintf(parcel->chunk_size, sizeof(parcel->chunk_size), "%zx\r\n", length);
+		struct text size = TEXT_INIT(parcel->chunk_size);
 
-		parcel_add(parcel, parcel->chunk_size, (size_t)n);
+		text_hex(&size, length);
+		text_puts(&size, "\r\n");
+		parcel_add(parcel, size.data, size.length);
 		parcel_add(parcel, data, length);
 		parcel_add(parcel, end, last ? sizeof(end) - 1 : 2);
 	} else if (last) {
@@ -119,13 +121,15 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters};
+	struct answer_rewrite rewrite = {.filters = x->choice.filters, .cors = x->cors};
 	struct parcel parcel = {0};
 	struct text text;
 
 	x->framing = framing_choose(x, s->old_client);
 	if (x->framing == ANSWER_UNTIL_CLOSE || w->draining)
 		s->keep_alive = false;
+	if (x->cors)
+		rewrite.request = session_head(s);
 	rewrite.framing = x->framing;
 	rewrite.close = !s->keep_alive;
 	rewrite.say_keep_alive = s->old_client;

@@ -348,6 +348,7 @@ enum route_verdict route_match(const struct snapshot *snapshot, const struct rou
 	}
 	if (!choice.route)
 		return ROUTE_NO_ROUTE;
+	choice.filters = &choice.rule->filters;
 	*ret_choice = choice;
 	return ROUTE_OK;
 }
@@ -365,6 +366,13 @@ size_t route_backend(const struct snapshot_rule *rule, uint64_t random)
 		at -= rule->backends[i].weight;
 	}
 	return SIZE_MAX;
+}
+
+void route_choose_backend(struct route_choice *choice, size_t index)
+{
+	const struct snapshot_filters *own = choice->rule->backends[index].filters;
+
+	choice->filters = own ? own : &choice->rule->filters;
 }
 
 const char *route_base_model(const struct snapshot *snapshot, const char *model)
@@ -502,7 +510,7 @@ static void query_append(struct http_span query, struct text *text)
 void route_path_rewrite(const struct route_choice *choice, struct http_span path,
 			struct http_span query, struct text *text)
 {
-	const struct snapshot_filters *f = &choice->rule->filters;
+	const struct snapshot_filters *f = choice->filters;
 
 	path_change(choice, f->rewrite_type, f->rewrite_path, path, text);
 	query_append(query, text);
@@ -511,7 +519,7 @@ void route_path_rewrite(const struct route_choice *choice, struct http_span path
 void route_redirect_location(const struct route_choice *choice, const struct route_request *request,
 			     struct text *text)
 {
-	const struct snapshot_filters *f = &choice->rule->filters;
+	const struct snapshot_filters *f = choice->filters;
 	const char *scheme = f->redirect_scheme ? f->redirect_scheme : "http";
 	uint16_t usual = strcmp(scheme, "https") == 0 ? 443 : 80;
 	uint16_t port = f->redirect_port;

@@ -101,6 +101,7 @@ struct session {
 
 int sessions_init(struct worker *worker, size_t slots);
 void sessions_deinit(struct worker *worker);
+bool sessions_are_left(const struct worker *worker);
 
 /* Takes an accepted, non-blocking socket; closes it when there is no slot. */
 void session_open(struct worker *worker, int fd, const struct ip_addr *client, uint16_t client_port,

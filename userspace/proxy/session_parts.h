@@ -13,7 +13,9 @@ void session_begin_idle(struct session *s);
 /* The first bytes of a request are, or will be, in the buffer. */
 void session_begin_head(struct session *s);
 
-/* session_preface.c: more of the PROXY header from the socket; or it did not come */
+/* session_preface.c: whose PROXY headers are believed; more of one from the socket;
+ * or it did not come */
+bool session_preface_is_believed(const struct session *s);
 void session_read_preface(struct session *s);
 void session_preface_fail(struct session *s, enum proxy_error error);
 

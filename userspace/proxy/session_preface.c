@@ -5,7 +5,9 @@
  *
  * Nothing is answered to a connection that begins otherwise: whoever sent it is
  * not the balancer that we were told of, or is one that speaks another protocol.
- * It is counted as an error and closed. */
+ * It is counted as an error and closed.  So is a connection from outside of
+ * --proxy-protocol-from, before a byte of it is read: taken for a plain one it would
+ * be a way around the balancer. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,17 @@
 #include "userspace/http/proxy_protocol.h"
 #include "userspace/proxy/session_parts.h"
 #include "userspace/proxy/worker.h"
+
+bool session_preface_is_believed(const struct session *s)
+{
+	const struct proxy_options *options = &s->worker->options;
+
+	for (size_t i = 0; i < options->balancer_count; i++) {
+		if (prefix_contains(&options->balancers[i], &s->client))
+			return true;
+	}
+	return !options->balancer_count;
+}
 
 void session_preface_fail(struct session *s, enum proxy_error error)
 {

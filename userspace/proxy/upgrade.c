@@ -260,7 +260,7 @@ void upgrade_begin(struct exchange *x, const struct http_head *answer, char *dat
 	struct session *s = x->session;
 	struct worker *w = s->worker;
 	struct answer_rewrite rewrite = {
-		.filters = &x->choice.rule->filters, .framing = ANSWER_NO_BODY, .upgrade = true};
+		.filters = x->choice.filters, .framing = ANSWER_NO_BODY, .upgrade = true};
 	struct iovec vectors[2];
 	struct text text;
 

@@ -62,7 +62,7 @@ static bool accept_one(struct worker *w, int listener)
 	int one = 1;
 	int fd;
 
-	if (!w->session_free) {
+	if (!sessions_are_left(w)) {
 		accepting_stop(w);
 		return false;
 	}
@@ -126,7 +126,7 @@ static void gauges_set(struct worker *w)
 
 static void drain_finish(struct worker *w)
 {
-	for (size_t i = 0; i < w->session_slots; i++) {
+	for (size_t i = 0; i < w->sessions_begun; i++) {
 		struct session *s = &w->sessions[i];
 
 		if (session_is_alive(s) && s->exchange.state != EXCHANGE_NONE)
@@ -155,9 +155,14 @@ static void on_tick(struct timer *timer)
 	health_check(w);
 	access_log_flush(&w->log);
 	gauges_set(w);
+	if (now >= w->buffers_period_at_ns) {
+		buffers_period_end(&w->buffers);
+		w->buffers_period_at_ns = now + BUFFERS_PERIOD_NS;
+	}
+	buffers_trim(&w->buffers, BUFFERS_TRIM_A_TICK);
 	if (now >= w->sweep_at_ns) {
 		upstreams_sweep(w, now);
-		if (!w->accepting && !w->draining && w->session_free)
+		if (!w->accepting && !w->draining && sessions_are_left(w))
 			accepting_set(w, true);
 		w->sweep_at_ns = now + SWEEP_NS;
 	}
@@ -179,7 +184,7 @@ void worker_drain(struct worker *w, bool leave_queue)
 	}
 	w->draining = true;
 	w->drain_until_ns = loop_now_ns(w->loop) + w->options.drain_timeout_s * NS_PER_S;
-	for (size_t i = 0; i < w->session_slots; i++) {
+	for (size_t i = 0; i < w->sessions_begun; i++) {
 		if (session_is_alive(&w->sessions[i]))
 			session_drain(&w->sessions[i]);
 	}

@@ -52,16 +52,18 @@ struct worker {
 		struct worker *worker;
 	} listeners[WORKER_LISTENERS];
 	struct timer tick; /* health, idle connections, log */
-	uint64_t sweep_at_ns;
+	uint64_t sweep_at_ns, buffers_period_at_ns;
 	uint64_t random; /* state */
 
-	struct session *sessions; /* slab */
+	struct session *sessions; /* slab; a slot is touched when it is used for the first time */
 	size_t session_slots;
-	struct session *session_free;
+	size_t sessions_begun; /* slots used so far, from the first */
+	struct session *session_free; /* of those */
 	size_t session_count;
 
-	struct upstream *upstreams; /* slab */
+	struct upstream *upstreams; /* slab, likewise */
 	size_t upstream_slots;
+	size_t upstreams_begun;
 	struct upstream *upstream_free;
 	uint32_t *idle_heads; /* by endpoint id: index + 1 of the latest idle one, 0: none */
 	struct upstream *idle_oldest, *idle_latest;

@@ -105,8 +105,10 @@ enum field_type {
 	FIELD_I32,
 	FIELD_INDEX, /* u32; absent: 0xffffffff */
 	FIELD_ENUM, /* int by names; absent: 0 */
+	FIELD_BOOL, /* absent: false */
 	FIELD_ADDRESS, /* struct ip_addr */
 	FIELD_STRUCT, /* inline, by sub */
+	FIELD_POINTER, /* to one struct, by sub; absent: NULL */
 	FIELD_ARRAY, /* of structs, by sub */
 	FIELD_STRINGS, /* array of const char * */
 	FIELD_INDEXES, /* array of uint32_t */
@@ -197,9 +199,29 @@ static const struct field backend_fields[] = {
 	{PLAIN(snapshot_backend, pool, FIELD_INDEX)},
 	{PLAIN(snapshot_backend, weight, FIELD_U32), .max = 1000000, .required = true},
 	{PLAIN(snapshot_backend, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_backend, filters, FIELD_POINTER), .sub = &filters_table},
 	{0},
 };
 static const struct table backend_table = TABLE(snapshot_backend, backend_fields);
+
+static const struct field retry_fields[] = {
+	{LIST(snapshot_retry, codes, code_count, FIELD_INDEXES, ROUTE_RETRY_CODES_MAX)},
+	{PLAIN(snapshot_retry, attempts, FIELD_U32), .max = ROUTE_RETRIES_MAX},
+	{PLAIN(snapshot_retry, backoff_ms, FIELD_U32)},
+	{0},
+};
+static const struct table retry_table = TABLE(snapshot_retry, retry_fields);
+
+static const struct field cors_fields[] = {
+	{LIST(snapshot_cors, origins, origin_count, FIELD_STRINGS, 64)},
+	{LIST(snapshot_cors, methods, method_count, FIELD_STRINGS, 16)},
+	{LIST(snapshot_cors, headers, header_count, FIELD_STRINGS, 64)},
+	{LIST(snapshot_cors, expose, expose_count, FIELD_STRINGS, 64)},
+	{PLAIN(snapshot_cors, credentials, FIELD_BOOL)},
+	{PLAIN(snapshot_cors, max_age_s, FIELD_U32)},
+	{0},
+};
+static const struct table cors_table = TABLE(snapshot_cors, cors_fields);
 
 static const struct field rule_fields[] = {
 	{PLAIN(snapshot_rule, name, FIELD_STRING)},
@@ -209,6 +231,8 @@ static const struct field rule_fields[] = {
 	{LIST(snapshot_rule, backends, backend_count, FIELD_ARRAY, 64), .sub = &backend_table},
 	{PLAIN(snapshot_rule, request_timeout_ms, FIELD_U32)},
 	{PLAIN(snapshot_rule, backend_timeout_ms, FIELD_U32)},
+	{PLAIN(snapshot_rule, retry, FIELD_POINTER), .sub = &retry_table},
+	{PLAIN(snapshot_rule, cors, FIELD_POINTER), .sub = &cors_table},
 	{0},
 };
 static const struct table rule_table = TABLE(snapshot_rule, rule_fields);
@@ -332,9 +356,11 @@ static bool field_is_absent(const struct field *field, const void *record)
 	const char *at = (const char *)record + field->offset;
 
 	switch (field->type) {
-	case FIELD_STRING: return !*(const char *const *)at;
+	case FIELD_STRING:
+	case FIELD_POINTER: return !*(const char *const *)at;
 	case FIELD_INDEX: return *(const uint32_t *)at == UINT32_MAX;
 	case FIELD_ENUM: return *(const int *)at == 0;
+	case FIELD_BOOL: return !*(const bool *)at;
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return !field->required && *field_count(field, (void *)record) == 0;
@@ -355,9 +381,11 @@ static struct json_object *field_to_json(const struct field *field, const void *
 	case FIELD_U64: return json_object_new_uint64(*(const uint64_t *)at);
 	case FIELD_I32: return json_object_new_int(*(const int32_t *)at);
 	case FIELD_ENUM: return json_object_new_string(field->enum_names[*(const int *)at]);
+	case FIELD_BOOL: return json_object_new_boolean(*(const bool *)at);
 	case FIELD_ADDRESS:
 		return json_object_new_string(address_format((const struct ip_addr *)at, address));
 	case FIELD_STRUCT: return record_to_json(field->sub, at);
+	case FIELD_POINTER: return record_to_json(field->sub, *(const void *const *)at);
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return array_to_json(field, record);
@@ -547,6 +575,15 @@ static int address_read(struct reader *reader, const struct field *field, struct
 	return 0;
 }
 
+static int bool_read(struct reader *reader, const struct field *field, struct json_object *value,
+		     bool *ret_bool)
+{
+	if (!json_object_is_type(value, json_type_boolean))
+		return reader_refuse(reader, field->name, "neither true nor false");
+	*ret_bool = json_object_get_boolean(value);
+	return 0;
+}
+
 static int item_read(struct reader *reader, const struct field *field, struct json_object *value,
 		     char *items, size_t index)
 {
@@ -608,6 +645,17 @@ static int struct_read(struct reader *reader, const struct field *field, struct 
 	return err;
 }
 
+static int pointer_read(struct reader *reader, const struct field *field, struct json_object *value,
+			void **ret_struct)
+{
+	void *at = snapshot_alloc(reader->snapshot, 1, field->sub->size);
+
+	if (!at)
+		return reader_refuse(reader, field->name, "out of memory");
+	*ret_struct = at;
+	return struct_read(reader, field, value, at);
+}
+
 static int field_read(struct reader *reader, const struct field *field, struct json_object *value,
 		      void *record)
 {
@@ -620,8 +668,10 @@ static int field_read(struct reader *reader, const struct field *field, struct j
 	case FIELD_I32: return signed_read(reader, field, value, (int32_t *)at);
 	case FIELD_U64: return number_read(reader, field, value, UINT64_MAX, (uint64_t *)at);
 	case FIELD_ENUM: return enum_read(reader, field, value, (int *)at);
+	case FIELD_BOOL: return bool_read(reader, field, value, (bool *)at);
 	case FIELD_ADDRESS: return address_read(reader, field, value, (struct ip_addr *)at);
 	case FIELD_STRUCT: return struct_read(reader, field, value, at);
+	case FIELD_POINTER: return pointer_read(reader, field, value, (void **)at);
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return array_read(reader, field, value, record);

@@ -17,6 +17,7 @@ struct check {
 	struct snapshot *snapshot;
 	struct snapshot_fault *fault;
 	size_t route, rule;
+	char filters[48]; /* "filters", "backends[0].filters" */
 };
 
 static bool fault_set(struct check *check, const char *why, const char *member, ...)
@@ -127,17 +128,20 @@ static bool match_check(struct check *check, struct snapshot_match *match, size_
 	       pairs_check(check, match->queries, match->query_count, false, i);
 }
 
+/* The same below the filters that are being checked. */
+#define filters_fault(check, why, member, ...)                                                     \
+	rule_fault(check, why, "%s" member, (check)->filters __VA_OPT__(, ) __VA_ARGS__)
+
 static bool edits_check(struct check *check, const struct snapshot_pair *pairs, size_t count,
 			const char *list)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!is_token(pairs[i].name))
-			return rule_fault(check, "not a header name", "filters.%s[%zu].name", list,
-					  i);
+			return filters_fault(check, "not a header name", ".%s[%zu].name", list, i);
 		if (!is_field_value(pairs[i].value))
-			return rule_fault(check,
-					  "a header value must not contain control characters",
-					  "filters.%s[%zu].value", list, i);
+			return filters_fault(check,
+					     "a header value must not contain control characters",
+					     ".%s[%zu].value", list, i);
 	}
 	return true;
 }
@@ -146,7 +150,7 @@ static bool removes_check(struct check *check, const char **names, size_t count,
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!is_token(names[i]))
-			return rule_fault(check, "not a header name", "filters.%s[%zu]", list, i);
+			return filters_fault(check, "not a header name", ".%s[%zu]", list, i);
 	}
 	return true;
 }
@@ -161,29 +165,29 @@ static bool redirect_check(struct check *check, const struct snapshot_filters *f
 	case 307:
 	case 308: break;
 	default:
-		return rule_fault(check, "not one of 301, 302, 303, 307, 308",
-				  "filters.redirect_status");
+		return filters_fault(check, "not one of 301, 302, 303, 307, 308",
+				     ".redirect_status");
 	}
 	if (filters->redirect_scheme && strcmp(filters->redirect_scheme, "http") != 0 &&
 	    strcmp(filters->redirect_scheme, "https") != 0)
-		return rule_fault(check, "neither http nor https", "filters.redirect_scheme");
+		return filters_fault(check, "neither http nor https", ".redirect_scheme");
 	if (filters->redirect_host && !is_visible(filters->redirect_host))
-		return rule_fault(check, "not a host name", "filters.redirect_host");
+		return filters_fault(check, "not a host name", ".redirect_host");
 	if (filters->redirect_path_type != REWRITE_NONE && !filters->redirect_path)
-		return rule_fault(check, "missing", "filters.redirect_path");
+		return filters_fault(check, "missing", ".redirect_path");
 	if (filters->redirect_path && !is_visible(filters->redirect_path))
-		return rule_fault(check, "not a path", "filters.redirect_path");
+		return filters_fault(check, "not a path", ".redirect_path");
 	return true;
 }
 
 static bool filters_check(struct check *check, const struct snapshot_filters *filters)
 {
 	if (filters->rewrite_type != REWRITE_NONE && !filters->rewrite_path)
-		return rule_fault(check, "missing", "filters.rewrite_path");
+		return filters_fault(check, "missing", ".rewrite_path");
 	if (filters->rewrite_path && !is_visible(filters->rewrite_path))
-		return rule_fault(check, "not a path", "filters.rewrite_path");
+		return filters_fault(check, "not a path", ".rewrite_path");
 	if (filters->rewrite_host && !is_visible(filters->rewrite_host))
-		return rule_fault(check, "not a host name", "filters.rewrite_host");
+		return filters_fault(check, "not a host name", ".rewrite_host");
 	return edits_check(check, filters->request_set, filters->request_set_count,
 			   "request_set") &&
 	       edits_check(check, filters->request_add, filters->request_add_count,
@@ -197,6 +201,42 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 	       removes_check(check, filters->response_remove, filters->response_remove_count,
 			     "response_remove") &&
 	       redirect_check(check, filters);
+}
+
+static bool retry_check(struct check *check, const struct snapshot_retry *retry)
+{
+	for (size_t i = 0; retry && i < retry->code_count; i++) {
+		if (retry->codes[i] < 400 || retry->codes[i] > 599)
+			return rule_fault(check, "not between 400 and 599", "retry.codes[%zu]", i);
+	}
+	return true;
+}
+
+static bool tokens_check(struct check *check, const char **names, size_t count, const char *list)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!is_token(names[i]))
+			return rule_fault(check, "not a name of a header or method", "cors.%s[%zu]",
+					  list, i);
+	}
+	return true;
+}
+
+static bool cors_check(struct check *check, const struct snapshot_cors *cors)
+{
+	if (!cors)
+		return true;
+	for (size_t i = 0; i < cors->origin_count; i++) {
+		const char *origin = cors->origins[i];
+
+		if (!is_visible(origin) || !is_lower(origin) ||
+		    (strcmp(origin, "*") != 0 && !strstr(origin, "://")))
+			return rule_fault(check, "not an origin in lower case", "cors.origins[%zu]",
+					  i);
+	}
+	return tokens_check(check, cors->methods, cors->method_count, "methods") &&
+	       tokens_check(check, cors->headers, cors->header_count, "headers") &&
+	       tokens_check(check, cors->expose, cors->expose_count, "expose");
 }
 
 static bool rule_check(struct check *check, struct snapshot_rule *rule)
@@ -214,8 +254,13 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 		if (pool != POOL_NONE && pool >= check->snapshot->pool_count)
 			return rule_fault(check, "there is no such pool", "backends[%zu].pool", i);
 		rule->weight_sum += rule->backends[i].weight;
+		snprintf(check->filters, sizeof(check->filters), "backends[%zu].filters", i);
+		if (rule->backends[i].filters && !filters_check(check, rule->backends[i].filters))
+			return false;
 	}
-	return filters_check(check, &rule->filters);
+	snprintf(check->filters, sizeof(check->filters), "filters");
+	return retry_check(check, rule->retry) && cors_check(check, rule->cors) &&
+	       filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)

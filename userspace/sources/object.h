@@ -117,6 +117,13 @@ struct http_path_edit {
 	const char *full, *prefix;
 };
 
+struct http_cors {
+	size_t origin_count, method_count, header_count, expose_count;
+	const char **origins, **methods, **headers, **expose;
+	bool credentials;
+	int64_t max_age_s;
+};
+
 struct http_filter {
 	const char *type;
 	uint32_t line;
@@ -127,6 +134,8 @@ struct http_filter {
 	int64_t redirect_status;
 	const char *rewrite_host;
 	struct http_path_edit rewrite_path;
+	bool has_cors;
+	struct http_cors cors;
 };
 
 struct http_pair_match {
@@ -152,6 +161,13 @@ struct http_backend {
 	struct http_filter *filters;
 };
 
+struct http_retry {
+	size_t code_count;
+	int64_t *codes;
+	int64_t attempts; /* 0: none given */
+	int64_t backoff_ms; /* UNSET: none */
+};
+
 struct http_rule {
 	const char *name;
 	uint32_t line;
@@ -160,7 +176,8 @@ struct http_rule {
 	struct http_filter *filters;
 	struct http_backend *backends;
 	int64_t request_timeout_ms, backend_timeout_ms; /* UNSET: none; 0: off */
-	bool has_retry, has_persistence;
+	struct http_retry retry;
+	bool has_persistence;
 };
 
 struct http_route {

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "userspace/base/route.h"
+
 #define AT(s, member) .offset = offsetof(struct s, member)
 #define STRING(p, s, m) .path = (p), .type = FIELD_STRING, AT(s, m)
 #define INT(p, s, m, low, high, unset)                                                             \
@@ -19,6 +21,7 @@
 #define STRUCT(p, s, m, t) .path = (p), .type = FIELD_STRUCT, AT(s, m), .sub = &(t)
 #define MANY(s, m, c, most) AT(s, m), .count_offset = offsetof(struct s, c), .max = (most)
 #define STRINGS(p, s, m, c, most) .path = (p), .type = FIELD_STRINGS, MANY(s, m, c, most)
+#define INTS(p, s, m, c, most) .path = (p), .type = FIELD_INTS, MANY(s, m, c, most)
 #define LIST(p, s, m, c, most, t) .path = (p), .type = FIELD_LIST, MANY(s, m, c, most), .sub = &(t)
 
 #define TABLE(name, s, ...)                                                                        \
@@ -96,6 +99,17 @@ TABLE(path_edit_table, http_path_edit,
       {STRING("replaceFullPath", http_path_edit, full), .check = text_check_path},
       {STRING("replacePrefixMatch", http_path_edit, prefix)});
 
+static const char *const cors_method_words[] = {
+	"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*", NULL};
+
+TABLE(cors_table, http_cors,
+      {STRINGS("allowOrigins", http_cors, origins, origin_count, 64), .check = text_check_origin},
+      {STRINGS("allowMethods", http_cors, methods, method_count, 9), .words = cors_method_words},
+      {STRINGS("allowHeaders", http_cors, headers, header_count, 64), .check = text_check_header},
+      {STRINGS("exposeHeaders", http_cors, expose, expose_count, 64), .check = text_check_header},
+      {BOOL("allowCredentials", http_cors, credentials, false)},
+      {INT("maxAge", http_cors, max_age_s, 1, INT32_MAX, 5)});
+
 static const char *const scheme_words[] = {"http", "https", NULL};
 
 TABLE_WITH_LINE(
@@ -108,7 +122,8 @@ TABLE_WITH_LINE(
 	{PORT("requestRedirect.port", http_filter, redirect_port)},
 	{INT("requestRedirect.statusCode", http_filter, redirect_status, 301, 308, 302)},
 	{STRING("urlRewrite.hostname", http_filter, rewrite_host), .check = text_check_host},
-	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)});
+	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)},
+	{PRESENT("cors", http_filter, has_cors)}, {STRUCT("cors", http_filter, cors, cors_table)});
 
 static const char *const pair_words[] = {"Exact", "RegularExpression", NULL};
 
@@ -142,6 +157,11 @@ TABLE(backend_table, http_backend, {STRUCT("", http_backend, ref, backend_ref_ta
       {PORT("port", http_backend, port)}, {INT("weight", http_backend, weight, 0, 1000000, 1)},
       {LIST("filters", http_backend, filters, filter_count, 16, filter_table)});
 
+TABLE(retry_table, http_retry,
+      {INTS("codes", http_retry, codes, code_count, ROUTE_RETRY_CODES_MAX)},
+      {INT("attempts", http_retry, attempts, 0, INT32_MAX, 0)},
+      {DURATION("backoff", http_retry, backoff_ms)});
+
 TABLE_WITH_LINE(rule_table, http_rule, line,
 		{STRING("name", http_rule, name), .check = text_check_name},
 		{LIST("matches", http_rule, matches, match_count, 64, match_table)},
@@ -149,7 +169,7 @@ TABLE_WITH_LINE(rule_table, http_rule, line,
 		{LIST("backendRefs", http_rule, backends, backend_count, 16, backend_table)},
 		{DURATION("timeouts.request", http_rule, request_timeout_ms)},
 		{DURATION("timeouts.backendRequest", http_rule, backend_timeout_ms)},
-		{PRESENT("retry", http_rule, has_retry)},
+		{STRUCT("retry", http_rule, retry, retry_table)},
 		{PRESENT("sessionPersistence", http_rule, has_persistence)});
 
 TABLE(parent_table, route_parent, {STRUCT("", route_parent, ref, parent_ref_table)},

@@ -101,6 +101,35 @@ const char *text_check_not_empty(const char *text)
 	return *text ? NULL : "empty";
 }
 
+static const char origin_wrong[] = "not an origin like https://app.example.com, "
+				   "https://*.example.com:8443 or *";
+
+const char *text_check_origin(const char *text)
+{
+	size_t length, digits;
+
+	if (strcmp(text, "*") == 0)
+		return NULL;
+	if (strncmp(text, "http", 4) != 0 || strlen(text) > 253)
+		return origin_wrong;
+	text += text[4] == 's' ? 5 : 4;
+	if (strncmp(text, "://", 3) != 0)
+		return origin_wrong;
+	text += 3;
+	if (text[0] == '*' && (text[1] == ':' || !text[1]))
+		length = 1;
+	else
+		length = (text[0] == '*' && text[1] == '.' ? 2 : 0);
+	while (isalnum((unsigned char)text[length]) ||
+	       (length && text[length] && strchr("-.", text[length])))
+		length++;
+	digits = text[length] == ':' ? strspn(text + length + 1, "0123456789") : 0;
+	if (!length || text[length - 1] == '.' || (text[length] && (!digits || digits > 5)) ||
+	    (text[length] && text[length + 1 + digits]))
+		return origin_wrong;
+	return NULL;
+}
+
 /* One "1h" of a duration. */
 static const char *duration_part(const char *p, int64_t *ret_ms)
 {

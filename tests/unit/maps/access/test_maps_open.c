@@ -73,7 +73,7 @@ static void another_version_is_refused_with_both_versions(void **state)
 {
 	(void)state;
 	refused(&(struct pinned_maps_wrong){.version = 4711}, -EPROTO,
-		WORDS("unit-maps-open/contract", "version 4711", "version 3"));
+		WORDS("unit-maps-open/contract", "version 4711", "version 4"));
 }
 
 static void another_version_is_named_even_if_the_contract_has_grown(void **state)
@@ -82,7 +82,7 @@ static void another_version_is_named_even_if_the_contract_has_grown(void **state
 	refused(&(struct pinned_maps_wrong){.id = MAP_CONTRACT,
 					    .value_size_more = 16,
 					    .version = 4712},
-		-EPROTO, WORDS("version 4712", "version 3"));
+		-EPROTO, WORDS("version 4712", "version 4"));
 }
 
 static void a_contract_that_was_not_filled_is_refused(void **state)

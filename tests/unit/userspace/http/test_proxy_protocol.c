@@ -17,6 +17,8 @@
 
 #define V2 "\r\n\r\n\0\r\nQUIT\n"
 #define INET_ADDRESSES "\xc0\x00\x02\x07\x0a\x00\x00\x01\xdb\xba\x00\x50"
+#define HAPROXY_HEADER                                                                             \
+	"\x21\x11\0\x13\x7f\0\0\x01\x7f\0\0\x01\xc6\x04\x9a\x39" /* up to its checksum */
 #define SIXTEEN "0123456789abcdef"
 
 struct good_case {
@@ -45,8 +47,15 @@ static const struct good_case good_cases[] = {
 	GOOD("an unknown client with addresses", "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", NULL),
 	GOOD("IPv4", V2 "\x21\x11\0\x0c" INET_ADDRESSES, "192.0.2.7:56250"),
 	GOOD("IPv4 with TLVs",
-	     V2 "\x21\x11\0\x17" INET_ADDRESSES "\x03\0\x04\x01\x02\x03\x04\x04\0\x01\0",
+	     V2 "\x21\x11\0\x17" INET_ADDRESSES "\x05\0\x04\x01\x02\x03\x04\x04\0\x01\0",
 	     "192.0.2.7:56250"),
+	/* as HAProxy 2.6 sends it (send-proxy-v2, proxy-v2-options crc32c) */
+	GOOD("IPv4 with its checksum", V2 HAPROXY_HEADER "\x03\0\x04\x7e\x46\x1c\x13",
+	     "127.0.0.1:50692"),
+	GOOD("LOCAL with a checksum, which means nothing",
+	     V2 "\x20\0\0\x07\x03\0\x04"
+		"abcd",
+	     NULL),
 	GOOD("IPv6", V2 "\x21\x21\0\x24" SIXTEEN SIXTEEN "\x00\x07\x00\x50",
 	     "[3031:3233:3435:3637:3839:6162:6364:6566]:7"),
 	GOOD("LOCAL", V2 "\x20\0\0\0", NULL),
@@ -107,6 +116,19 @@ static const struct bad_case bad_cases[] = {
 	BAD("no room for IPv6", V2 "\x21\x21\0\x0c" INET_ADDRESSES, "shorter"),
 	BAD("one byte too long", V2 "\x21\x11\x02\x09" INET_ADDRESSES, "longer than 536"),
 	BAD("the longest length", V2 "\x20\x11\xff\xff", "longer than 536"),
+	BAD("a wrong checksum", V2 HAPROXY_HEADER "\x03\0\x04\x7e\x46\x1c\x12",
+	    "checksum is wrong"),
+	BAD("a wrong bit under a right checksum",
+	    V2 "\x21\x11\0\x13\x7f\0\0\x01\x7f\0\0\x01\xc6\x05\x9a\x39"
+	       "\x03\0\x04\x7e\x46\x1c\x13",
+	    "checksum is wrong"),
+	BAD("a checksum of three bytes", V2 "\x21\x11\0\x12" INET_ADDRESSES "\x03\0\x03xyz",
+	    "checksum that is none"),
+	BAD("two checksums",
+	    V2 "\x21\x11\0\x1a" INET_ADDRESSES "\x03\0\x04"
+	       "abcd\x03\0\x04"
+	       "abcd",
+	    "checksum that is none"),
 	BAD("half a TLV's head", V2 "\x21\x11\0\x0e" INET_ADDRESSES "\x03\0", "inside a TLV"),
 	BAD("a TLV past the end", V2 "\x21\x11\0\x10" INET_ADDRESSES "\x03\0\x02x", "inside a TLV"),
 };

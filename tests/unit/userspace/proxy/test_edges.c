@@ -233,6 +233,39 @@ static void a_local_proxy_header_keeps_the_sockets_address(void **state)
 	close(client);
 }
 
+static void only_named_balancers_are_believed(void **state)
+{
+	static const struct {
+		const char *from;
+		bool believed;
+	} cases[] = {{"127.0.0.0/8", true}, {"192.0.2.0/24", false}, {"::/0", false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(rig_freep) struct rig *rig = rig_new();
+		int client, server;
+
+		rig->options.proxy_protocol = true;
+		rig->options.balancer_count = 1;
+		assert_int_equal(prefix_parse(cases[i].from, &rig->options.balancers[0]), 0);
+		rig_routes(rig, RIG_TO_ONE);
+		rig_start(rig);
+		client = rig_client(rig);
+		if (cases[i].believed) {
+			rig_puts(rig, client, NAMED GET "\r\n");
+			server = rig_accept(rig, 0, RIG_WAIT_MS);
+			assert_has(rig_expect(rig, server, "\r\n\r\n"), "For: 192.0.2.7\r\n");
+			close(server);
+		} else {
+			assert_true(rig_is_closed(rig, client)); /* not a byte was needed */
+		}
+		assert_int_equal(rig->worker->row->errors[ERROR_PROXY_UNTRUSTED],
+				 !cases[i].believed);
+		assert_int_equal(rig->worker->row->errors[ERROR_PROXY_PROTOCOL], 0);
+		close(client);
+	}
+}
+
 static void a_connection_without_proxy_header_is_closed_and_counted(void **state)
 {
 	static const char *const firsts[] = {
@@ -593,6 +626,7 @@ int main(void)
 		cmocka_unit_test(a_trace_passes_unchanged_and_is_in_the_log),
 		cmocka_unit_test(the_client_is_who_the_proxy_header_names),
 		cmocka_unit_test(a_local_proxy_header_keeps_the_sockets_address),
+		cmocka_unit_test(only_named_balancers_are_believed),
 		cmocka_unit_test(a_connection_without_proxy_header_is_closed_and_counted),
 		cmocka_unit_test(a_proxy_header_is_not_believed_unless_asked_for),
 		cmocka_unit_test(answers_that_can_be_read_in_two_ways_are_not_passed_on),

@@ -443,7 +443,8 @@ static void paths_are_rewritten(void **state)
 		struct snapshot_match match = {.path_type = MATCH_PREFIX, .path = rows[i].prefix};
 		struct snapshot_rule rule = {
 			.filters = {.rewrite_type = rows[i].type, .rewrite_path = rows[i].to}};
-		struct route_choice choice = {.rule = &rule, .match = &match};
+		struct route_choice choice = {
+			.rule = &rule, .match = &match, .filters = &rule.filters};
 		struct http_span path, query;
 		char buffer[64];
 		struct text text = TEXT_INIT(buffer);
@@ -476,7 +477,8 @@ static void redirects_name_scheme_host_and_port(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct snapshot_rule rule = {.filters = rows[i].filters};
-		struct route_choice choice = {.rule = &rule, .match = &match};
+		struct route_choice choice = {
+			.rule = &rule, .match = &match, .filters = &rule.filters};
 		char buffer[128];
 		struct text text = TEXT_INIT(buffer);
 

@@ -55,8 +55,13 @@ static const char full[] =
 	"\"redirect_status\":302,\"redirect_scheme\":\"https\",\"redirect_host\":\"d.test\","
 	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443},"
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
-	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
-	"\"backend_timeout_ms\":500}]}],"
+	"{\"weight\":10,\"name\":\"ai/gone\",\"filters\":{\"request_set\":[{\"name\":\"X-G\","
+	"\"value\":\"5\"}],\"redirect_status\":0,\"redirect_port\":0}}],"
+	"\"request_timeout_ms\":600000,"
+	"\"backend_timeout_ms\":500,\"retry\":{\"codes\":[500,503],\"attempts\":7,"
+	"\"backoff_ms\":100},\"cors\":{\"origins\":[\"https://*.a.test\"],"
+	"\"methods\":[\"PUT\"],\"headers\":[\"*\"],\"expose\":[\"X-Id\"],"
+	"\"credentials\":true,\"max_age_s\":60}}]}],"
 	"\"objectives\":[{\"name\":\"batch\",\"namespace_\":\"ai\",\"pool\":\"ai/gemma\","
 	"\"priority\":-10}],"
 	"\"base_models\":[{\"model\":\"food-review-1\",\"base\":\"llama-3-8b\"}],\"version\":1}";
@@ -106,6 +111,15 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_int_not_equal(regexec(rule->matches[0].queries[0].regex, "42x", 0, NULL, 0), 0);
 	assert_int_equal(regexec(rule->matches[1].path_regex, "/b/", 0, NULL, 0), 0);
 	assert_int_equal(rule->filters.redirect_port, 8443);
+	assert_null(rule->backends[0].filters);
+	assert_string_equal(rule->backends[1].filters->request_set[0].name, "X-G");
+	assert_int_equal(rule->retry->code_count, 2);
+	assert_int_equal(rule->retry->codes[1], 503);
+	assert_int_equal(rule->retry->attempts, 7);
+	assert_int_equal(rule->retry->backoff_ms, 100);
+	assert_string_equal(rule->cors->origins[0], "https://*.a.test");
+	assert_true(rule->cors->credentials);
+	assert_int_equal(rule->cors->max_age_s, 60);
 	assert_int_equal(rule->filters.rewrite_type, REWRITE_PREFIX);
 	assert_int_equal(snapshot->objectives[0].priority, -10);
 	assert_int_equal(snapshot->pools[1].endpoint_count, 0);
@@ -223,8 +237,25 @@ static const struct hostile {
 	 "rules[0].backends[0].pool: there is no such pool"},
 	{RULE(MATCHES ",\"backends\":[{\"weight\":1000001,\"name\":\"a/b\"}]"),
 	 "backends[0].weight: 1000001 is above 1000000"},
+	{RULE(MATCHES ",\"retry\":{\"codes\":[500,399]}"),
+	 "rules[0].retry.codes[1]: not between 400 and 599"},
+	{RULE(MATCHES ",\"retry\":{\"attempts\":8}"), "rules[0].retry.attempts: 8 is above 7"},
+	{RULE(MATCHES ",\"cors\":{\"origins\":[\"https://A.test\"]}"),
+	 "rules[0].cors.origins[0]: not an origin in lower case"},
+	{RULE(MATCHES ",\"cors\":{\"origins\":[\"a.test\"]}"),
+	 "rules[0].cors.origins[0]: not an origin"},
+	{RULE(MATCHES ",\"cors\":{\"headers\":[\"X-A\",\"b\\r\\nc: d\"]}"),
+	 "rules[0].cors.headers[1]: not a name of a header"},
+	{RULE(MATCHES ",\"cors\":{\"methods\":[\"G T\"]}"), "rules[0].cors.methods[0]: not a name"},
+	{RULE(MATCHES ",\"cors\":{\"expose\":[\"\"]}"), "rules[0].cors.expose[0]: not a name"},
+	{RULE(MATCHES ",\"cors\":{\"credentials\":1}"),
+	 "rules[0].cors.credentials: neither true nor false"},
+	{RULE(MATCHES ",\"retry\":[]"), "rules[0].retry: not an object"},
 	{FILTERS("\"request_set\":[{\"name\":\"X-A\",\"value\":\"a\\r\\nX-B: b\"}]"),
 	 "filters.request_set[0].value: a header value must not contain control characters"},
+	{RULE(MATCHES ",\"backends\":[{\"weight\":1,\"name\":\"a/b\",\"filters\":{"
+		      "\"response_add\":[{\"name\":\"X A\",\"value\":\"\"}]}}]"),
+	 "rules[0].backends[0].filters.response_add[0].name: not a header name"},
 	{FILTERS("\"response_remove\":[\"X A\"]"), "filters.response_remove[0]: not a header name"},
 	{FILTERS("\"redirect_status\":200"), "filters.redirect_status: not one of 301"},
 	{FILTERS("\"redirect_scheme\":\"ftp\""), "filters.redirect_scheme: neither http nor https"},

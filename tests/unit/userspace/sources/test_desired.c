@@ -411,9 +411,8 @@ static void a_backend_policy_gives_timeouts_to_rules_that_have_none(void **state
 				       "{targetRef: {group: inference.networking.x-k8s.io, kind: "
 				       "InferencePoolImport, name: p}, default: {timeoutSec: 600, "
 				       "connectionDraining: {drainingTimeoutSec: 130}, "
-				       "balancingMode: RATE}}\n" ROUTE(
-					       "{" BACKEND("p") "}, {timeouts: {request: 5s, backendRequest: 0s}, " BACKEND(
-						       "p") "}, {timeouts: {request: 0s}, " BACKEND("p") "}"));
+				       "balancingMode: RATE}}\n" ROUTE("{" BACKEND("p") "}, {timeouts: {request: 5s, backendRequest: 0s}, " BACKEND(
+					       "p") "}, {timeouts: {request: 0s, backendRequest: 5s}, " BACKEND("p") "}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
 	assert_int_equal(route->rules[0].request_timeout_ms, 600000);
@@ -421,6 +420,7 @@ static void a_backend_policy_gives_timeouts_to_rules_that_have_none(void **state
 	assert_int_equal(route->rules[1].request_timeout_ms, 5000);
 	assert_int_equal(route->rules[1].backend_timeout_ms, ROUTE_TIMEOUT_OFF);
 	assert_int_equal(route->rules[2].request_timeout_ms, ROUTE_TIMEOUT_OFF);
+	assert_int_equal(route->rules[2].backend_timeout_ms, 5000);
 	assert_int_equal(world.desired->pools[0].drain_timeout_ms, 130000);
 	must_say(&world, "GCPBackendPolicy ai/bp: spec.default", "not acted upon", "timeoutSec");
 	world_deinit(&world);
@@ -643,35 +643,61 @@ static void a_missing_pool_answers_500_and_the_rest_goes_on(void **state)
 	world_deinit(&world);
 }
 
-static void a_grant_opens_another_namespace_for_what_it_names(void **state)
+#define FROM_TEAM "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: team}"
+#define TO_IMPORT "group: inference.networking.x-k8s.io, kind: InferencePoolImport"
+
+static void a_grant_is_for_the_kinds_names_and_namespaces_in_it(void **state)
 {
-	struct world world = {0};
-	const struct snapshot_rule *rule;
+	static const struct {
+		const char *namespace_, *from, *to; /* of the grant */
+		bool granted;
+	} cases[] = {
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: p}", true},
+		{"ai", FROM_TEAM, "{" TO_IMPORT "}", true}, /* every name */
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: q}, {" TO_IMPORT ", name: p}", true},
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: q}", false},
+		{"ai", FROM_TEAM, "{group: '', kind: Service, name: p}", false},
+		{"ai", FROM_TEAM, "{group: networking.gke.io, kind: InferencePoolImport}", false},
+		{"team", FROM_TEAM, "{" TO_IMPORT "}", false}, /* of the wrong side */
+		{"ai", "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}",
+		 "{" TO_IMPORT "}", false},
+		{"ai", "{group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: team}",
+		 "{" TO_IMPORT "}", false},
+		{"ai", "{group: example.com, kind: HTTPRoute, namespace: team}", "{" TO_IMPORT "}",
+		 false},
+		{"ai",
+		 "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}, " FROM_TEAM,
+		 "{" TO_IMPORT "}", true},
+	};
 
 	(void)state;
-	decoded_add(&world.a, "a.yaml", POOL("p", "x") POOL("q", "y"));
-	decoded_add(
-		&world.config, "c.yaml",
-		GATEWAY("{name: http, protocol: HTTP, port: 80, allowedRoutes: {namespaces: "
-			"{from: All}}}") "---\napiVersion: gateway.networking.k8s.io/v1beta1\nkind: "
-					 "ReferenceGrant\nmetadata: {name: g, namespace: ai}\nspec: "
-					 "{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, "
-					 "namespace: team}], to: [{group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: p}]}\n---\napiVersion: "
-					 "gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: "
-					 "{name: r, namespace: team}\nspec: {parentRefs: [{name: gw, "
-					 "namespace: ai}], rules: [{backendRefs: [{group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: p, namespace: ai}, {group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: q, namespace: ai}]}]}\n");
-	world_resolve(&world);
-	rule = &world.desired->routes[0].rules[0];
-	assert_int_equal(rule->backends[0].pool, 0);
-	assert_int_equal(rule->backends[1].pool, POOL_NONE);
-	must_say(&world, "HTTPRoute team/r: spec.rules[0].backendRefs[1]", "ReferenceGrant", "ai");
-	world_deinit(&world);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct world world = {0};
+		char text[2048];
+
+		decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+		snprintf(
+			text, sizeof(text),
+			GATEWAY("{name: http, protocol: HTTP, port: 80, allowedRoutes: "
+				"{namespaces: {from: All}}}") "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\n"
+							      "metadata: {name: g, namespace: %s}\nspec: {from: [%s], to: [%s]}\n"
+							      "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+							      "metadata: {name: r, namespace: team}\n"
+							      "spec: {parentRefs: [{name: gw, namespace: ai}], rules: [{backendRefs: "
+							      "[{" TO_IMPORT
+							      ", name: p, namespace: ai}]}]}\n",
+			cases[i].namespace_, cases[i].from, cases[i].to);
+		decoded_add(&world.config, "c.yaml", text);
+		world_resolve(&world);
+		if ((world.desired->routes[0].rules[0].backends[0].pool != POOL_NONE) !=
+		    cases[i].granted)
+			fail_msg("grant in %s from %s to %s", cases[i].namespace_, cases[i].from,
+				 cases[i].to);
+		if (!cases[i].granted)
+			must_say(&world, "HTTPRoute team/r: spec.rules[0].backendRefs[0]",
+				 "ReferenceGrant", "ai");
+		world_deinit(&world);
+	}
 }
 
 static void every_match_and_filter_arrives(void **state)
@@ -720,6 +746,97 @@ static void every_match_and_filter_arrives(void **state)
 	world_deinit(&world);
 }
 
+static void retries_arrive_as_far_as_they_can_be_made(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rules;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{}, {retry: {}}, {retry: {codes: [500, 409], attempts: 2}}, "
+			    "{retry: {attempts: 9, backoff: 1s}}, {retry: {backoff: 99999h}}"));
+	world_resolve(&world);
+	rules = world.desired->routes[0].rules;
+	assert_null(rules[0].retry);
+	assert_null(rules[1].retry);
+	assert_int_equal(rules[2].retry->code_count, 2);
+	assert_int_equal(rules[2].retry->codes[1], 409);
+	assert_int_equal(rules[2].retry->attempts, 2);
+	assert_int_equal(rules[2].retry->backoff_ms, 0);
+	assert_int_equal(rules[3].retry->attempts, ROUTE_RETRIES_MAX);
+	assert_int_equal(rules[3].retry->backoff_ms, 1000);
+	assert_int_equal(rules[4].retry->backoff_ms, UINT32_MAX);
+	must_say(&world, "HTTPRoute ai/r: spec.rules[3].retry.attempts", "9 is more", "7 are made");
+	world_deinit(&world);
+}
+
+static void a_cors_filter_arrives_as_browsers_say_origins(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_cors *cors;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{filters: [{type: CORS, cors: {allowOrigins: ['https://A.test:443', "
+			    "'http://a.test:80', 'http://a.test:443', 'https://*.b.test:8443'], "
+			    "allowMethods: [PUT, DELETE], allowHeaders: [X-A], exposeHeaders: "
+			    "['*'], allowCredentials: true, maxAge: 60}}]}, {filters: [{type: "
+			    "CORS, cors: {}}]}, {}"));
+	world_resolve(&world);
+	cors = world.desired->routes[0].rules[0].cors;
+	assert_int_equal(cors->origin_count, 4);
+	assert_string_equal(cors->origins[0], "https://a.test");
+	assert_string_equal(cors->origins[1], "http://a.test");
+	assert_string_equal(cors->origins[2], "http://a.test:443");
+	assert_string_equal(cors->origins[3], "https://*.b.test:8443");
+	assert_string_equal(cors->methods[1], "DELETE");
+	assert_string_equal(cors->headers[0], "X-A");
+	assert_string_equal(cors->expose[0], "*");
+	assert_true(cors->credentials);
+	assert_int_equal(cors->max_age_s, 60);
+	cors = world.desired->routes[0].rules[1].cors;
+	assert_int_equal(cors->max_age_s, 5);
+	assert_false(cors->credentials);
+	must_say(&world, "spec.rules[1].filters[0].cors.allowOrigins", "none given", "name some");
+	assert_null(world.desired->routes[0].rules[2].cors);
+	world_deinit(&world);
+}
+
+static void filters_of_a_backend_come_after_those_of_the_rule(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rule;
+	const struct snapshot_filters *own;
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE(
+			"{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: "
+			"A, value: rule}, {name: B, value: rule}]}}], backendRefs: [{group: "
+			"inference.networking.x-k8s.io, kind: InferencePoolImport, name: p}, {group: "
+			"inference.networking.x-k8s.io, kind: InferencePoolImport, name: p, filters: "
+			"[{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: "
+			"own}]}}, {type: ResponseHeaderModifier, responseHeaderModifier: {remove: "
+			"[C]}}, {type: URLRewrite, urlRewrite: {hostname: h.test}}]}]}"));
+	world_resolve(&world);
+	rule = &world.desired->routes[0].rules[0];
+	assert_int_equal(rule->backends[1].pool, 0);
+	assert_null(rule->backends[0].filters);
+	own = rule->backends[1].filters;
+	assert_int_equal(own->request_set_count, 2);
+	assert_string_equal(own->request_set[0].name, "B");
+	assert_string_equal(own->request_set[1].value, "own");
+	assert_string_equal(own->response_remove[0], "C");
+	assert_string_equal(own->rewrite_host, "h.test");
+	assert_int_equal(rule->filters.request_set_count, 2);
+	assert_null(rule->filters.rewrite_host);
+	world_deinit(&world);
+}
+
 static void what_must_not_be_skipped_answers_500(void **state)
 {
 	struct world world = {0};
@@ -733,15 +850,18 @@ static void what_must_not_be_skipped_answers_500(void **state)
 			"{filters: [{type: ExternalAuth}], " BACKEND("p") "}, {matches: [{path: {type: RegularExpression, value: '/(a'}}], " BACKEND(
 				"p") "}, {backendRefs: [{group: inference.networking.x-k8s.io, kind: "
 				     "InferencePoolImport, name: p, filters: [{type: "
-				     "RequestHeaderModifier}]}]}"));
+				     "RequestMirror}]}, {group: inference.networking.x-k8s.io, kind: "
+				     "InferencePoolImport, name: p}]}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
 	assert_int_equal(route->rule_count, 2);
 	assert_int_equal(route->rules[0].backends[0].pool, POOL_NONE);
 	assert_int_equal(route->rules[1].backends[0].pool, POOL_NONE);
+	assert_int_equal(route->rules[1].backends[1].pool, 0);
 	must_say(&world, "spec.rules[0].filters[0].type", "ExternalAuth", "500");
 	must_say(&world, "spec.rules[1].matches[0].path.value", "/(a", "left out");
-	must_say(&world, "spec.rules[2].backendRefs[0]", "filters of a single backend", "500");
+	must_say(&world, "spec.rules[2].backendRefs[0].filters[0].type", "RequestMirror",
+		 "on a single backend");
 	world_deinit(&world);
 }
 
@@ -900,8 +1020,11 @@ int main(void)
 		cmocka_unit_test(namespaces_attach_as_the_listener_allows),
 		cmocka_unit_test(hostnames_must_meet_those_of_the_listener),
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
-		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
+		cmocka_unit_test(a_grant_is_for_the_kinds_names_and_namespaces_in_it),
 		cmocka_unit_test(every_match_and_filter_arrives),
+		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
+		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
+		cmocka_unit_test(filters_of_a_backend_come_after_those_of_the_rule),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
 		cmocka_unit_test(adapters_belong_to_their_base_model),
