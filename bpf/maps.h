@@ -19,6 +19,7 @@
 #include "maps/layout/path.h"
 #include "maps/layout/probe.h"
 #include "maps/layout/ring.h"
+#include "maps/layout/splice.h"
 #include "maps/layout/verdict.h"
 #include "maps/layout/vip.h"
 
@@ -71,6 +72,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EVENTS_BYTES);
 } events SEC(".maps");
+
+/* Not preallocated: where nothing is spliced they take no memory. */
+DEFINE_MAP(splices, BPF_MAP_TYPE_HASH, struct flow_key, struct splice, SPLICES_MAX,
+	   BPF_F_NO_PREALLOC);
+DEFINE_MAP(splice_learns, BPF_MAP_TYPE_HASH, struct flow_key, struct splice_learn,
+	   SPLICE_LEARNS_MAX, BPF_F_NO_PREALLOC);
+DEFINE_MAP(splice_setup, BPF_MAP_TYPE_ARRAY, __u32, struct splice_setup, 1, 0);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SPLICE_EVENTS_BYTES);
+} splice_events SEC(".maps");
 
 /* clang 14 describes an inner map's value type in BTF only if a variable has it. */
 const volatile struct ring_slot ring_slot_described;

@@ -24,6 +24,8 @@
 #include "bpf/stage/rewrite_skb.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
+#include "bpf/stage/splice.h"
+#include "bpf/stage/splice_skb.h"
 #include "bpf/stage/steer.h"
 #include "bpf/stage/tell.h"
 #include "bpf/stage/verdict.h"
@@ -173,7 +175,7 @@ static __always_inline int verdict_out(struct __sk_buff *skb, struct packet *p, 
 	return verdict_is_drop(verdict) ? TC_ACT_SHOT : TC_PASS;
 }
 
-static __always_inline int send(const struct packet *p, const struct route *route)
+static __always_inline int send(const struct packet *p, const struct route *route, __u32 verdict)
 {
 	struct bpf_redir_neigh via = {.nh_family = route->via_ipv6 ? AF_INET6 : AF_INET};
 
@@ -181,7 +183,7 @@ static __always_inline int send(const struct packet *p, const struct route *rout
 		__builtin_memcpy(via.ipv6_nh, &route->via, sizeof(via.ipv6_nh));
 	else
 		via.ipv4_nh = route->via.words[3];
-	verdict_count(p, verdict_sent(p));
+	verdict_count(p, verdict);
 	return bpf_redirect_neigh(route->ifindex, &via, sizeof(via), 0);
 }
 
@@ -214,12 +216,40 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p,
 	return stage == ROUTE_NO_NEIGHBOUR ? STAGE_NEXT : stage;
 }
 
+/* A packet of a spliced connection, from its record to the wire. */
+static __noinline int splice_out(struct __sk_buff *skb, struct packet *p, struct splice *splice)
+{
+	struct splice *peer = splice_peer(splice);
+	struct route route = {};
+	int stage = VERDICT_SPLICE_HALF;
+
+	if (peer)
+		stage = splice_judge(skb, p, splice, peer);
+	if (stage == STAGE_NEXT)
+		stage = splice_way(skb, p, splice, skb->gso_segs > 1, &route);
+	if (stage == ROUTE_NO_NEIGHBOUR)
+		stage = STAGE_NEXT;
+	if (stage == STAGE_NEXT)
+		event_report(skb, p, VERDICT_SPLICED);
+	if (stage == STAGE_NEXT)
+		stage = link_make_plain(skb, p);
+	if (stage == STAGE_NEXT)
+		stage = splice_skb(skb, p, splice);
+	if (stage == STAGE_NEXT && peer) {
+		splice_note(p, splice, peer);
+		return send(p, &route, VERDICT_SPLICED);
+	}
+	splice_note_refused(p, splice, stage);
+	return verdict_out(skb, p, stage);
+}
+
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
 	const struct contract *contract_ = contract_get();
 	struct route route = {};
 	struct nat_flow *flow = NULL;
+	struct splice *splice;
 	struct packet *p;
 	int stage;
 
@@ -229,6 +259,9 @@ int tc_ingress(struct __sk_buff *skb)
 	if (!p)
 		return TC_PASS;
 	stage = parse_skb(skb, p);
+	splice = stage == STAGE_NEXT ? splice_find(skb, p) : NULL;
+	if (splice)
+		return splice_out(skb, p, splice);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(skb, p, contract_, &flow);
 	else if (stage == STAGE_EDGE)
@@ -255,5 +288,5 @@ int tc_ingress(struct __sk_buff *skb)
 		return verdict_out(skb, p, stage);
 	if (flow)
 		flow_touch(p, flow, p->now);
-	return send(p, &route);
+	return send(p, &route, verdict_sent(p));
 }

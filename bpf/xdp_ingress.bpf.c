@@ -22,6 +22,8 @@
 #include "bpf/stage/rewrite_odd.h"
 #include "bpf/stage/route.h"
 #include "bpf/stage/snat.h"
+#include "bpf/stage/splice.h"
+#include "bpf/stage/splice_frame.h"
 #include "bpf/stage/steer.h"
 #include "bpf/stage/tell.h"
 #include "bpf/stage/verdict.h"
@@ -152,9 +154,9 @@ static __always_inline bool headers_are_split(struct xdp_md *ctx, const struct p
 	return p->frame_bytes > xdp_end(ctx) - xdp_data(ctx);
 }
 
-static __always_inline int send(struct xdp_md *ctx, const struct packet *p, __u32 ifindex)
+static __always_inline int send(const struct packet *p, __u32 ifindex, __u32 verdict)
 {
-	verdict_count(p, verdict_sent(p));
+	verdict_count(p, verdict);
 	if (ifindex == p->ifindex)
 		return XDP_TX;
 	return bpf_redirect_map(&devices, ifindex, XDP_DROP);
@@ -216,11 +218,44 @@ static __always_inline int write_packet(struct xdp_md *ctx, struct packet *p,
 	return encap_frame(ctx, p, route);
 }
 
+/* A packet of a spliced connection, from its record to the wire. */
+static __noinline int splice_out(struct xdp_md *ctx, struct packet *p, struct splice *splice,
+				 bool is_generic)
+{
+	struct splice *peer = splice_peer(splice);
+	struct route route = {};
+	int stage = VERDICT_SPLICE_HALF;
+
+	if (peer)
+		stage = splice_judge(ctx, p, splice, peer);
+	if (stage == STAGE_NEXT)
+		stage = splice_way(ctx, p, splice, false, &route);
+	if (p->is_dry && stage == STAGE_NEXT) {
+		explain_write(ctx, p, route.nexthop, VERDICT_SPLICED);
+		return XDP_TX;
+	}
+	if (stage == ROUTE_NO_NEIGHBOUR ||
+	    (stage == STAGE_NEXT && (is_generic || !route_is_native(p, route.ifindex))))
+		stage = VERDICT_TO_TC;
+	if (stage == STAGE_NEXT) {
+		event_report(ctx, p, VERDICT_SPLICED);
+		stage = splice_frame(ctx, p, splice, &route);
+	}
+	if (stage == STAGE_NEXT && peer) {
+		splice_note(p, splice, peer);
+		return send(p, route.ifindex, VERDICT_SPLICED);
+	}
+	if (stage != VERDICT_TO_TC && !p->is_dry)
+		splice_note_refused(p, splice, stage);
+	return verdict_out(ctx, p, stage, is_generic);
+}
+
 static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 {
 	const struct contract *contract_ = contract_get();
 	struct route route;
 	struct nat_flow *flow = NULL;
+	struct splice *splice;
 	struct packet *p;
 	int stage;
 
@@ -231,6 +266,9 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 	if (!p)
 		return XDP_PASS;
 	stage = parse_frame(ctx, p);
+	splice = stage == STAGE_NEXT ? splice_find(ctx, p) : NULL;
+	if (splice)
+		return splice_out(ctx, p, splice, is_generic);
 	if (stage == STAGE_NEXT)
 		stage = steer_packet(ctx, p, contract_, &flow);
 	else if (stage == STAGE_EDGE)
@@ -266,7 +304,7 @@ static __always_inline int handle(struct xdp_md *ctx, bool is_generic)
 		return verdict_out(ctx, p, stage, is_generic);
 	if (flow)
 		flow_touch(p, flow, p->now);
-	return send(ctx, p, route.ifindex);
+	return send(p, route.ifindex, verdict_sent(p));
 }
 
 SEC("xdp.frags")

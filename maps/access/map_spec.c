@@ -70,6 +70,16 @@ static const struct map_spec specs[MAP_ID_COUNT] = {
 			.entries = EVENTS_BYTES,
 			.writers = BY(MAPS_OPERATOR),
 			.field = MAP_NOT_MAPPED},
+	PLAIN(MAP_SPLICES, BPF_MAP_TYPE_HASH, struct flow_key, struct splice, SPLICES_MAX,
+	      BY(MAPS_SPLICER)),
+	PLAIN(MAP_SPLICE_LEARNS, BPF_MAP_TYPE_HASH, struct flow_key, struct splice_learn,
+	      SPLICE_LEARNS_MAX, BY(MAPS_SPLICER)),
+	PLAIN(MAP_SPLICE_SETUP, BPF_MAP_TYPE_ARRAY, uint32_t, struct splice_setup, 1,
+	      BY(MAPS_SPLICER)),
+	[MAP_SPLICE_EVENTS] = {.type = BPF_MAP_TYPE_RINGBUF,
+			       .entries = SPLICE_EVENTS_BYTES,
+			       .writers = BY(MAPS_SPLICER),
+			       .field = MAP_NOT_MAPPED},
 };
 
 static const char *const names[MAP_ID_COUNT] = {

@@ -21,6 +21,7 @@
 #include "maps/layout/path.h"
 #include "maps/layout/probe.h"
 #include "maps/layout/ring.h"
+#include "maps/layout/splice.h"
 #include "maps/layout/types.h"
 #include "maps/layout/verdict.h"
 #include "maps/layout/vip.h"
@@ -35,6 +36,8 @@ enum maps_role {
 	MAPS_OPERATOR, /* may write admin, capture; vips, pools, endpoints, rings, cids of the
 			* operator's; flows */
 	MAPS_LOADER, /* may write contract and devices */
+	MAPS_SPLICER, /* the proxy's parent: may write splices, splice_learns, splice_setup, and
+		       * take from splice_events */
 };
 
 struct maps {
@@ -185,6 +188,31 @@ int flows_each(const struct maps *maps, bool reverse,
 	       int (*each)(void *ctx, const struct flow_key *key, const struct nat_flow *flow),
 	       void *ctx);
 
+/* ---- spliced connections (proxy parent) ---- */
+/* What is below: -EPERM unless the role is MAPS_SPLICER, where it writes. */
+int splice_setup_put(const struct maps *maps, const struct splice_setup *setup);
+int splice_setup_get(const struct maps *maps, struct splice_setup *ret_setup);
+/* One direction of a connection.  -EEXIST: a record is there, which is not touched;
+ * -E2BIG: SPLICES_MAX are; -EINVAL: a scale or shift that TCP does not know. */
+int splices_put(const struct maps *maps, const struct flow_key *key, const struct splice *splice);
+/* -ENOENT: not there. */
+int splices_lookup(const struct maps *maps, const struct flow_key *key, struct splice *ret_splice);
+int splices_remove(const struct maps *maps, const struct flow_key *key);
+int splices_each(const struct maps *maps,
+		 int (*each)(void *ctx, const struct flow_key *key, const struct splice *splice),
+		 void *ctx);
+/* The key of the other direction's packets as they arrive. */
+struct flow_key splice_peer_key(const struct splice *splice);
+
+/* Begins to learn the server's timestamps: `key` as its packets arrive.  Forgets what
+ * was learnt before; -E2BIG: SPLICE_LEARNS_MAX learn. */
+int splice_learn_begin(const struct maps *maps, const struct flow_key *key);
+int splice_learn_end(const struct maps *maps, const struct flow_key *key);
+/* The timestamp of the segment that ends at `received`, what the socket has received.
+ * -ENOENT: not learning, or no such segment is remembered. */
+int splice_learn_get(const struct maps *maps, const struct flow_key *key, uint32_t received,
+		     uint32_t *ret_tsval);
+
 /* ---- per-CPU counters, summed ---- */
 int verdicts_read(const struct maps *maps, struct traffic ret_traffic[VERDICT_COUNT]);
 int vip_stats_read(const struct maps *maps, uint32_t vip, struct traffic *ret_traffic);
@@ -194,6 +222,8 @@ int passive_read(const struct maps *maps, uint32_t endpoint, struct passive *ret
 /* ---- listeners (proxy parent) ---- */
 /* Puts a listening socket into slot LISTENER_IPV4 or LISTENER_IPV6. */
 int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd);
+/* New connections find nobody from here on.  -EINVAL: the slot is empty. */
+int listeners_remove(const struct maps *maps, uint32_t slot);
 
 /* ---- admin (CLI) ---- */
 /* Writes one slot so that a reader never sees the state of one generation with
@@ -243,6 +273,9 @@ const char *verdict_name(enum verdict verdict);
 const char *verdict_text(enum verdict verdict);
 bool verdict_drops(enum verdict verdict);
 const char *nexthop_state_name(uint16_t state);
+/* "fin", "reset", ...; "invalid" */
+const char *splice_event_name(uint32_t kind);
+const char *splice_event_text(uint32_t kind);
 const char *why_name(enum why why);
 const char *why_text(enum why why);
 const char *admin_state_name(uint8_t state);

@@ -103,3 +103,8 @@ int listeners_put(const struct maps *maps, uint32_t slot, int socket_fd)
 
 	return bpf_map_update_elem(maps->fds[MAP_LISTENERS], &slot, &value, BPF_ANY);
 }
+
+int listeners_remove(const struct maps *maps, uint32_t slot)
+{
+	return bpf_map_delete_elem(maps->fds[MAP_LISTENERS], &slot);
+}

@@ -11,7 +11,7 @@
 #include "maps/layout/types.h"
 
 #define CONTRACT_MAGIC 0x534c5543u /* "SLUC" */
-#define CONTRACT_VERSION 3u
+#define CONTRACT_VERSION 4u
 
 /* Limits: memory is taken at load up to these.  Ids are below them. */
 #define VIPS_MAX 4096 /* ids; entries of map vips: twice that, for addresses */

@@ -35,7 +35,11 @@
 	X(MAP_VIP_STATS, "vip_stats")                                                              \
 	X(MAP_EP_STATS, "ep_stats")                                                                \
 	X(MAP_CAPTURE, "capture")                                                                  \
-	X(MAP_EVENTS, "events")
+	X(MAP_EVENTS, "events")                                                                    \
+	X(MAP_SPLICES, "splices")                                                                  \
+	X(MAP_SPLICE_LEARNS, "splice_learns")                                                      \
+	X(MAP_SPLICE_SETUP, "splice_setup")                                                        \
+	X(MAP_SPLICE_EVENTS, "splice_events")
 
 enum map_id {
 #define X(id, name) id,

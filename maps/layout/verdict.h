@@ -55,7 +55,18 @@
 	X(VERDICT_NO_HEADROOM, "no_headroom", "no room in front of the packet to encapsulate", 1)  \
 	X(VERDICT_CLIENT_CAP, "client_cap", "the client has all NAT flows it may have", 1)         \
 	X(VERDICT_PROBE_SENT, "probe_sent", "a health probe, sent the way of traffic", 0)          \
-	X(VERDICT_PROBE_RETURNED, "probe_returned", "the answer to a health probe: passed", 0)
+	X(VERDICT_PROBE_RETURNED, "probe_returned", "the answer to a health probe: passed", 0)     \
+	X(VERDICT_SPLICED, "spliced", "sent on to the other side of a spliced connection", 0)      \
+	X(VERDICT_SPLICE_DATA, "splice_data",                                                      \
+	  "a spliced connection's client sent data before the answer's end", 1)                    \
+	X(VERDICT_SPLICE_PAST_END, "splice_past_end",                                              \
+	  "a spliced connection's server sent more than it announced", 1)                          \
+	X(VERDICT_SPLICE_HALF, "splice_half",                                                      \
+	  "a spliced connection that has no other direction, yet or any more", 1)                  \
+	X(VERDICT_SPLICE_STRAY, "splice_stray",                                                    \
+	  "a reset of a spliced connection that its receiver would not take", 1)                   \
+	X(VERDICT_SPLICE_ODD, "splice_odd",                                                        \
+	  "TCP options or flags that a spliced connection cannot have, or a fragment", 1)
 
 enum verdict {
 #define X(id, name, text, drop) id,
@@ -85,7 +96,8 @@ _Static_assert(sizeof(struct traffic) == 16, "traffic is a wire format");
 	X(WHY_FULL, "full", "from the ring, and the flow table had no room to remember it")        \
 	X(WHY_ICMP, "icmp", "the flow that an ICMP error quotes")                                  \
 	X(WHY_FRAGMENT, "fragment", "where the first fragment went")                               \
-	X(WHY_PROBE, "probe", "a health probe names its endpoint")
+	X(WHY_PROBE, "probe", "a health probe names its endpoint")                                 \
+	X(WHY_SPLICE, "splice", "the other side of a spliced connection")
 
 enum why {
 #define X(id, name, text) id,

@@ -386,7 +386,7 @@ static void memory_row(void)
 			       .request_bytes = request.bytes,
 			       .connections = HELD_STREAMS,
 			       .is_stream = true,
-			       .warm_ms = 2000,
+			       .warm_ms = 10000,
 			       .run_ms = 2000};
 	unsigned count = repeats(3);
 	const char *why = NULL;

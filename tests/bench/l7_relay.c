@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_BYTES 16384
+#define READ_BYTES 65536
 
 struct side {
 	int fd;

@@ -78,6 +78,11 @@ static void desired_check(const struct desired *desired)
 			must(pool->endpoints[k] < desired->endpoint_count);
 			must(k == 0 || pool->endpoints[k - 1] < pool->endpoints[k]);
 		}
+		for (size_t k = 0; k < pool->rewrite_count; k++) {
+			must(pool->rewrites[k].target_count > 0 && pool->rewrites[k].weight_sum);
+			must(k == 0 || pool->rewrites[k - 1].model_count ||
+			     !pool->rewrites[k].model_count);
+		}
 	}
 	for (size_t i = 0; i < desired->listener_count; i++)
 		must(desired->listeners[i].vip < desired->vip_count);

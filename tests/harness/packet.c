@@ -126,7 +126,9 @@ static size_t tcp_options_build(uint8_t *at, const struct frame_spec *spec)
 		memcpy(at + size, sack, sizeof(sack));
 		size += sizeof(sack);
 	}
-	return size;
+	if (spec->option_list_bytes)
+		memcpy(at + size, spec->option_list, spec->option_list_bytes);
+	return size + spec->option_list_bytes;
 }
 
 static size_t tcp_build(uint8_t *tcp, const struct frame_spec *spec)
@@ -140,7 +142,8 @@ static size_t tcp_build(uint8_t *tcp, const struct frame_spec *spec)
 	frame_put32(tcp + 8, spec->ack);
 	tcp[12] = (uint8_t)(header / 4 << 4);
 	tcp[13] = spec->flags;
-	frame_put16(tcp + 14, 0xffff); /* window */
+	if (!spec->has_closed_window)
+		frame_put16(tcp + 14, spec->window ? spec->window : 0xffff);
 	return header + payload_build(tcp + header, spec);
 }
 

@@ -73,6 +73,11 @@ struct frame_spec {
 	uint32_t seq, ack; /* of TCP; seq 0: 0x1234 */
 	uint8_t tcp_options;
 	uint16_t mss;
+	const uint8_t *option_list; /* TCP options behind those, as they are; option_list_bytes of
+				     * them, times of 4 */
+	uint8_t option_list_bytes;
+	uint16_t window; /* of TCP, the field; 0: ffff */
+	bool has_closed_window; /* 0 it is */
 	uint8_t icmp_type, icmp_code;
 	uint32_t icmp_word; /* second word: MTU; or identifier and sequence number */
 	struct frame_quic quic; /* UDP payload begins with this; payload_bytes follow */

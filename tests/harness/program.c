@@ -74,6 +74,8 @@ static int maps_open_all(struct bench *bench)
 		err = maps_open(instance, MAPS_OPERATOR, &bench->operator);
 	if (!err)
 		err = maps_open(instance, MAPS_LOADER, &bench->writer);
+	if (!err)
+		err = maps_open(instance, MAPS_SPLICER, &bench->splicer);
 	return err;
 }
 
@@ -167,6 +169,7 @@ int bench_teardown(void **state)
 	maps_close(bench->controller);
 	maps_close(bench->operator);
 	maps_close(bench->writer);
+	maps_close(bench->splicer);
 	err = loader_unload(&bench->loader, 0, NULL);
 	free(bench);
 	return err;
@@ -215,6 +218,9 @@ static void maps_clear(const struct bench *bench)
 	hash_clear(bench, MAP_NAT_CLIENTS);
 	hash_clear(bench, MAP_NAT_FWD);
 	hash_clear(bench, MAP_NAT_REV);
+	hash_clear(bench, MAP_SPLICES);
+	hash_clear(bench, MAP_SPLICE_LEARNS);
+	assert_int_equal(splice_setup_put(bench->splicer, &(struct splice_setup){0}), 0);
 	memset(maps->endpoints, 0, BENCH_IDS * sizeof(*maps->endpoints));
 	memset(maps->health, 0, BENCH_IDS * sizeof(*maps->health));
 	memset(maps->load, 0, BENCH_IDS * sizeof(*maps->load));

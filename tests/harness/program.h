@@ -29,7 +29,8 @@
 struct bench {
 	struct loader loader;
 	struct pin_dirs dirs;
-	struct maps *controller, *operator, * writer; /* one a role: MAPS_LOADER is writer */
+	/* one a role: MAPS_LOADER is writer */
+	struct maps *controller, *operator, * writer, *splicer;
 	int programs[PROGRAM_COUNT];
 	uint32_t client_ifindex, endpoint_ifindex;
 	struct traffic before[VERDICT_COUNT]; /* at bench_mark() */

@@ -104,8 +104,13 @@ void rig_routes(struct rig *rig, const char *rules)
 		"{'id':1,'name':'ai/one','kind':'InferencePool','endpoints':["
 		"{'id':0,'generation':1,'cluster':0}]},"
 		"{'id':2,'name':'ai/two','kind':'InferencePool','endpoints':["
-		"{'id':1,'generation':1,'cluster':0}]},"
-		"{'id':3,'name':'ai/empty','kind':'InferencePool','endpoints':[]}],"
+		"{'id':1,'generation':1,'cluster':0}],'rewrites':["
+		"{'name':'ai/w','models':['food'],'targets':[{'model':'food-1','weight':1}]},"
+		"{'name':'ai/w','models':['dashed'],'targets':[{'model':'--x','weight':1}]}]},"
+		"{'id':3,'name':'ai/empty','kind':'InferencePool','endpoints':[]},"
+		"{'id':4,'name':'ai/three','kind':'InferencePool','endpoints':["
+		"{'id':2,'generation':1,'cluster':1}],'rewrites':["
+		"{'name':'ai/w','targets':[{'model':'lora','weight':1}]}]}],"
 		"'listeners':[{'gateway':'i/g','name':'http','addr':'127.0.0.1','port':%u}],"
 		"'objectives':[{'name':'batch','namespace_':'ai','pool':'ai/all','priority':-1}],"
 		"'base_models':[{'model':'lora','base':'gemma'}],"
@@ -129,6 +134,7 @@ void rig_start(struct rig *rig)
 		.row = 0,
 		.run_dir = rig->dir,
 		.access_log = rig->log_path,
+		.persist_key = {.tag = "of the rig", .mask = "and its mask"},
 		.listener_fds = {rig->listener, -1},
 	};
 

@@ -3,6 +3,9 @@
  * heap: no BPF, no privilege.  The test plays clients and model servers; every
  * wait turns the worker's loop, so all of it runs in one thread.
  *
+ * Pools: 0 all endpoints; 1 and 2 the endpoints 0 and 1; 3 none; 4 the endpoint 2.  Pool 2
+ * knows the model food as food-1 and dashed as --x, pool 4 every model as lora.
+ *
  * Endpoints 0 .. RIG_ENDPOINTS-1 listen at ports of their own; the first half is
  * cluster 0 (region eu), the rest cluster 1 (region us).  Failures end the test
  * through cmocka's asserts. */
@@ -20,7 +23,7 @@
 #include "userspace/proxy/worker.h"
 
 #define RIG_ENDPOINTS 4
-#define RIG_WAIT_MS 5000
+#define RIG_WAIT_MS 15000
 /* A rule for rig_routes(): everything goes to endpoint 0. */
 #define RIG_TO_ONE                                                                                 \
 	"{'matches':[{'path_type':'PathPrefix','path':'/'}],"                                      \

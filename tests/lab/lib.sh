@@ -231,6 +231,13 @@ lab_proxy_start() {
 		${SLUICE_LAB_PROXY_OPTIONS:-}
 }
 
+# lab_proxy_replace [OPTIONS...]: a successor in the place of the proxy that runs
+lab_proxy_replace() {
+	# shellcheck disable=SC2086 # several words
+	lab_spawn proxy gw "$LAB_BIN/sluice-proxy" --instance "$lab_name" --workers 2 --replace \
+		${SLUICE_LAB_PROXY_OPTIONS:-} "$@"
+}
+
 lab_gateway_up() {
 	[ -d /sys/fs/bpf ] && mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf || return 1
 	lab_loader load --snat 10.2.1.1 >>"$lab_dir/loader.log" 2>&1 || return 1

@@ -225,6 +225,20 @@ traffic_was_good() {
 	[ "$all" -ge "$1" ] && [ "$bad" -eq 0 ]
 }
 
+# proxy_is_not PID: another one has its place
+proxy_is_not() {
+	[ "$(lab_pid proxy)" != "$1" ] && lab_running proxy
+}
+
+# proxy_replace OPTIONS...: a proxy with these options more, and without them again at the end
+proxy_replace() {
+	local before
+
+	undo lab_proxy_replace
+	before=$(lab_pid proxy)
+	lab_proxy_replace "$@" && wait_for 30 proxy_is_not "$before"
+}
+
 # ctl_json FILTER ARGUMENTS...: jq over a table of sluicectl
 ctl_json() {
 	local filter=$1

@@ -30,6 +30,28 @@ void text_puts(struct text *text, const char *string)
 	text_append(text, string, strlen(string));
 }
 
+static void digits_put(struct text *text, uint64_t value, unsigned base)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value);
+	text_append(text, digits + at, sizeof(digits) - at);
+}
+
+void text_uint(struct text *text, uint64_t value)
+{
+	digits_put(text, value, 10);
+}
+
+void text_hex(struct text *text, uint64_t value)
+{
+	digits_put(text, value, 16);
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
 	size_t room = text->size - text->length;
@@ -121,7 +143,7 @@ void text_json_string(struct text *text, const char *name, const char *value, si
 void text_json_uint(struct text *text, const char *name, uint64_t value)
 {
 	member_begin(text, name);
-	text_printf(text, "%llu", (unsigned long long)value);
+	text_uint(text, value);
 }
 
 void text_json_double(struct text *text, const char *name, double value, int decimals)

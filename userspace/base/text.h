@@ -21,6 +21,9 @@ struct text {
 void text_init(struct text *text, char *buffer, size_t size);
 void text_append(struct text *text, const char *data, size_t length);
 void text_puts(struct text *text, const char *string);
+/* Without the cost of a format, for what every request or token writes. */
+void text_uint(struct text *text, uint64_t value);
+void text_hex(struct text *text, uint64_t value);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The inside of a JSON string: quotes, backslashes and control characters

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
@@ -302,12 +303,23 @@ static void server_on_event(struct watch *watch, uint32_t events)
 	connection_wait(connection, EPOLLIN);
 }
 
-static int listener_open(const struct ip_addr *addr, uint16_t port, int *ret_fd, uint16_t *ret_port)
+/* Where it really listens. */
+static int listener_where(int fd, struct ip_addr *ret_addr, uint16_t *ret_port)
+{
+	struct sockaddr_storage sa;
+	socklen_t length = sizeof(sa);
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &length) < 0)
+		return -errno;
+	address_from_sockaddr(&sa, ret_addr, ret_port);
+	return 0;
+}
+
+static int listener_open(const struct ip_addr *addr, uint16_t port, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_storage sa;
 	socklen_t length = address_to_sockaddr(addr, port, &sa);
-	struct ip_addr bound;
 	int one = 1;
 
 	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -316,10 +328,6 @@ static int listener_open(const struct ip_addr *addr, uint16_t port, int *ret_fd,
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (const struct sockaddr *)&sa, length) < 0 || listen(fd, BACKLOG) < 0)
 		return -errno;
-	length = sizeof(sa);
-	if (getsockname(fd, (struct sockaddr *)&sa, &length) < 0)
-		return -errno;
-	address_from_sockaddr(&sa, &bound, ret_port);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -348,32 +356,68 @@ static void server_freep(struct server **server)
 	server_free(*server);
 }
 
-int server_new(struct loop *loop, const struct ip_addr *addr, uint16_t port, server_handler handler,
-	       void *ctx, struct server **ret_server)
+/* `listener` is taken, also on failure. */
+static int server_begin(struct loop *loop, int listener, server_handler handler, void *ctx,
+			struct server **ret_server)
 {
 	_cleanup_(server_freep) struct server *server = server_alloc(loop, handler, ctx);
-	_cleanup_close_ int fd = -1;
-	char where[ADDRESS_TEXT_MAX];
+	_cleanup_close_ int fd = listener;
+	struct ip_addr bound;
 	int r;
 
-	address_port_format(addr, port, where);
 	if (!server)
-		return log_error(-ENOMEM, "%s: no memory for the HTTP server", where);
-	r = listener_open(addr, port, &fd, &server->port);
+		return -ENOMEM;
+	r = listener_where(fd, &bound, &server->port);
+	if (r == 0)
+		r = loop_watch(loop, &server->watch, fd, EPOLLIN);
 	if (r < 0)
-		return log_error(r, "%s: cannot listen: %s; choose another address or port", where,
-				 strerror(-r));
-	r = loop_watch(loop, &server->watch, fd, EPOLLIN);
-	if (r < 0)
-		return log_error(r, "%s: cannot watch the listener: %s", where, strerror(-r));
+		return r;
 	TAKE_FD(fd);
 	*ret_server = TAKE_PTR(server);
 	return 0;
 }
 
+int server_new(struct loop *loop, const struct ip_addr *addr, uint16_t port, server_handler handler,
+	       void *ctx, struct server **ret_server)
+{
+	char where[ADDRESS_TEXT_MAX];
+	int fd = -1;
+	int r = listener_open(addr, port, &fd);
+
+	address_port_format(addr, port, where);
+	if (r < 0)
+		return log_error(r, "%s: cannot listen: %s; choose another address or port", where,
+				 strerror(-r));
+	r = server_begin(loop, fd, handler, ctx, ret_server);
+	if (r < 0)
+		return log_error(r, "%s: cannot begin the HTTP server: %s", where, strerror(-r));
+	return 0;
+}
+
+int server_new_over(struct loop *loop, int listener, const struct ip_addr *addr, uint16_t port,
+		    server_handler handler, void *ctx, struct server **ret_server)
+{
+	struct ip_addr bound;
+	uint16_t bound_port;
+	int r = listener_where(listener, &bound, &bound_port);
+
+	if (r == 0 && (bound_port != port || memcmp(&bound, addr, sizeof(bound)) != 0))
+		r = -EADDRNOTAVAIL;
+	if (r < 0) {
+		close(listener);
+		return r;
+	}
+	return server_begin(loop, listener, handler, ctx, ret_server);
+}
+
 uint16_t server_port(const struct server *server)
 {
 	return server->port;
+}
+
+int server_listener(const struct server *server)
+{
+	return server->watch.fd;
 }
 
 void server_free(struct server *server)

@@ -31,7 +31,13 @@ typedef void (*server_handler)(void *ctx, const char *path, struct server_answer
  * to SERVER_CONNECTIONS_MAX timers of the loop. */
 int server_new(struct loop *loop, const struct ip_addr *addr, uint16_t port, server_handler handler,
 	       void *ctx, struct server **ret_server);
+/* The same, over a listener that another process had: taken also on failure.  It must
+ * listen at addr:port, else -EADDRNOTAVAIL, which is not logged. */
+int server_new_over(struct loop *loop, int listener, const struct ip_addr *addr, uint16_t port,
+		    server_handler handler, void *ctx, struct server **ret_server);
 uint16_t server_port(const struct server *server);
+/* Its listener, to be handed to another process. */
+int server_listener(const struct server *server);
 void server_free(struct server *server);
 
 #endif

@@ -86,6 +86,7 @@ struct capture {
 /* What a pattern found; the captures point into the path. */
 struct found {
 	const struct path_row *row; /* NULL: nothing */
+	const char *path; /* which the captures point into */
 	struct capture model, version, label;
 };
 
@@ -212,7 +213,7 @@ static bool pattern_matches(const struct path_row *row, const char *path, size_t
 {
 	struct match m = {row->pattern, path, path + length, row->flags & PATH_ANY_CASE};
 
-	*found = (struct found){.row = row};
+	*found = (struct found){.row = row, .path = path};
 	while (*m.pattern)
 		if (!pattern_step(&m, found))
 			return false;
@@ -309,6 +310,16 @@ static void version_keep(struct model_facts *facts, struct capture from)
 	facts->version[length] = '\0';
 }
 
+/* Where a character of the decoded path begins in the path as it came. */
+static size_t raw_offset(const char *raw, size_t length, size_t index)
+{
+	size_t at = 0;
+
+	while (index--)
+		char_decode(raw, length, &at);
+	return at;
+}
+
 /* What was found goes into the facts; false: it is no model or version. */
 static bool found_keep(const struct found *found, struct model_facts *facts)
 {
@@ -357,5 +368,11 @@ enum model_place model_locate(const char *method, size_t method_length, const ch
 		return MODEL_PLACE_BAD;
 	}
 	*ret_row = found.row;
+	if (found.row->place == MODEL_PLACE_PATH) {
+		facts->name_begin =
+			raw_offset(raw, raw_length, (size_t)(found.model.begin - found.path));
+		facts->name_end =
+			raw_offset(raw, raw_length, (size_t)(found.model.end - found.path));
+	}
 	return found.row->place;
 }

@@ -52,6 +52,16 @@ enum model_verdict model_name_judge(struct model_name *name)
 	return MODEL_OK;
 }
 
+enum model_verdict model_name_check(const char *name, size_t length)
+{
+	struct model_facts facts;
+	struct model_name judged;
+
+	model_name_begin(&judged, &facts);
+	model_name_append(&judged, name, length);
+	return model_name_judge(&judged);
+}
+
 void model_name_forget(struct model_facts *facts)
 {
 	facts->name[0] = '\0';

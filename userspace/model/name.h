@@ -16,6 +16,8 @@ void model_name_begin(struct model_name *name, struct model_facts *facts);
 void model_name_append(struct model_name *name, const char *data, size_t length);
 /* The name has ended: MODEL_OK, and it is in the facts; or why it is none we take. */
 enum model_verdict model_name_judge(struct model_name *name);
+/* Would it be taken from a client? */
+enum model_verdict model_name_check(const char *name, size_t length);
 /* What followed the name was not good. */
 void model_name_forget(struct model_facts *facts);
 

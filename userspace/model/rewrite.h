@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A request's model under another name: which bytes of the body give way to which.
- * Pure; the body itself is not touched, so it can be sent from where it is kept:
- * what is before `begin`, `bytes`, what is from `end` on. */
+/* A request's model under another name.  In a body: which bytes give way to which;
+ * the body itself is not touched, so it can be sent from where it is kept: what is
+ * before `begin`, `bytes`, what is from `end` on.  In a path: the new path.  Pure.
+ * Not in gRPC messages, where a name of another length changes every length around it. */
 #ifndef SLUICE_MODEL_REWRITE_H
 #define SLUICE_MODEL_REWRITE_H
 
+#include "userspace/base/text.h"
 #include "userspace/model/request.h"
 
 #define MODEL_REWRITE_BYTES_MAX (2 * MODEL_NAME_MAX + 2) /* quotes, and escapes for all */
@@ -21,5 +23,11 @@ bool model_rewrite_make(const struct model_request *request, const char *name, s
 			struct model_rewrite *ret_rewrite);
 /* Of the whole body, rewritten: the new Content-Length. */
 uint64_t model_rewrite_body_length(const struct model_rewrite *rewrite, uint64_t body_length);
+
+/* Appends the path, query included, with another name where it names its model; the name
+ * is escaped.  False: it names none, or with this name in it servers would read it as
+ * something else. */
+bool model_rewrite_path(struct model_text method, struct model_text path, const char *name,
+			size_t length, struct text *out);
 
 #endif

@@ -175,9 +175,15 @@ static const uint8_t *line_take(struct usage_observer *observer, const uint8_t *
 static const uint8_t *lines_feed(struct usage_observer *observer, const uint8_t *p,
 				 const uint8_t *end)
 {
-	while (p < end && observer->state != FINISHED) {
+	bool in_name = observer->walk.in_name;
+
+	while (p < end && observer->state != FINISHED && observer->walk.in_name == in_name) {
 		bool after_cr = observer->after_cr;
 
+		if (in_name && (*p == '\n' || *p == '\r')) {
+			observer->walk.in_name = false; /* a line ends inside the name */
+			break;
+		}
 		observer->after_cr = *p == '\r';
 		if (*p == '\n' && after_cr)
 			p++; /* the second half of CRLF */
@@ -206,20 +212,27 @@ static const uint8_t *bom_feed(struct usage_observer *observer, const uint8_t *p
 	return p;
 }
 
-void usage_observer_feed(struct usage_observer *observer, const char *data, size_t length)
+size_t usage_observer_step(struct usage_observer *observer, const char *data, size_t length)
 {
-	const uint8_t *p = (const uint8_t *)data, *end = p + length;
+	const uint8_t *begin = (const uint8_t *)data, *p = begin, *end = p + length;
 
 	if (observer->format == USAGE_FORMAT_OTHER)
-		return;
+		return length;
 	if (observer->state == BOM)
 		p = bom_feed(observer, p, end);
 	if (observer->state == BOM)
-		return;
+		return length;
 	if (observer->format == USAGE_FORMAT_JSON)
-		walk_feed(&observer->walk, p, end, false);
+		p = walk_feed(&observer->walk, p, end, false);
 	else
-		lines_feed(observer, p, end);
+		p = lines_feed(observer, p, end);
+	return observer->state == FINISHED ? length : (size_t)(p - begin);
+}
+
+void usage_observer_feed(struct usage_observer *observer, const char *data, size_t length)
+{
+	for (size_t at = 0; at < length;)
+		at += usage_observer_step(observer, data + at, length - at);
 }
 
 /* The last event may lack its blank line; it counts if it is whole. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a model server's answer says of itself, seen while its bytes pass:
- * token counts, number of events, whether it ended as its protocol ends.
+ * token counts, number of events, whether it ended as its protocol ends; and where it
+ * names its model.
  *
  * Observation only: nothing here delays or changes a byte.  Knows the shapes of
  * OpenAI (chat, completions, responses), Anthropic, SGLang, TGI, Gemini and
@@ -52,6 +53,15 @@ struct usage_observer {
 void usage_observer_init(struct usage_observer *observer, enum usage_format format);
 /* The next bytes of the (decoded) body; any chunking gives the same result. */
 void usage_observer_feed(struct usage_observer *observer, const char *data, size_t length);
+/* The same, but stops behind the opening and behind the closing quote of a model's name: a
+ * top-level "model", or that of a top-level "message" or "response".  Returns how many
+ * bytes it took. */
+size_t usage_observer_step(struct usage_observer *observer, const char *data, size_t length);
+/* Is what comes next inside a model's name? */
+static inline bool usage_observer_in_name(const struct usage_observer *observer)
+{
+	return observer->walk.in_name;
+}
 /* The body has ended. */
 void usage_observer_finish(struct usage_observer *observer, struct usage *ret_usage);
 

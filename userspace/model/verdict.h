@@ -50,7 +50,8 @@ const char *model_verdict_text(enum model_verdict verdict);
 struct model_facts {
 	char name[MODEL_NAME_MAX + 1]; /* UTF-8, NUL-terminated; empty unless MODEL_OK */
 	size_t name_length;
-	/* JSON and forms: where it stands in the body, quotes included; equal: nowhere */
+	/* where it stands: JSON and forms in the body, quotes included; escapes included in a
+	 * path that names it; equal: nowhere */
 	uint64_t name_begin, name_end;
 	/* from a path that has it, else empty: a version, or the label of one */
 	char version[MODEL_VERSION_MAX + 1];

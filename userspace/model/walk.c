@@ -39,6 +39,7 @@ enum field {
 	FIELD_WRAPPER,
 	FIELD_USAGE,
 	FIELD_DETAILS,
+	FIELD_MODEL,
 };
 
 struct member {
@@ -55,6 +56,7 @@ struct member {
 static const struct member root_members[] = {
 	MEMBER("usage", FIELD_USAGE),
 	MEMBER("type", FIELD_TYPE),
+	MEMBER("model", FIELD_MODEL),
 	MEMBER("error", FIELD_ERROR),
 	MEMBER("message", FIELD_WRAPPER), /* Anthropic */
 	MEMBER("response", FIELD_WRAPPER), /* OpenAI responses */
@@ -65,7 +67,10 @@ static const struct member root_members[] = {
 	MEMBER("prompt_eval_count", FIELD_PROMPT),
 	MEMBER("eval_count", FIELD_COMPLETION),
 };
-static const struct member wrapper_members[] = {MEMBER("usage", FIELD_USAGE)};
+static const struct member wrapper_members[] = {
+	MEMBER("usage", FIELD_USAGE),
+	MEMBER("model", FIELD_MODEL),
+};
 static const struct member usage_members[] = {
 	MEMBER("prompt_tokens", FIELD_PROMPT),
 	MEMBER("input_tokens", FIELD_PROMPT),
@@ -185,6 +190,7 @@ static void string_begin(struct walk *walk, bool is_key)
 
 static void string_end(struct walk *walk)
 {
+	walk->in_name = false;
 	if (walk->is_key) {
 		walk->field = member_lookup(walk);
 		walk->state = COLON;
@@ -262,6 +268,7 @@ static void value_begin(struct walk *walk, uint8_t c)
 		container_begin(walk, c == '{');
 	} else if (c == '"') {
 		string_begin(walk, false);
+		walk->in_name = walk->field == FIELD_MODEL;
 	} else if (is_scalar_char(c)) {
 		scalar_begin(walk, c);
 		scalar_take(walk, c);
@@ -331,6 +338,7 @@ static const uint8_t *string_take(struct walk *walk, const uint8_t *p, const uin
 		walk->escaped = true;
 		walk->state = ESCAPE;
 	} else {
+		walk->in_name = false;
 		walk->state = BAD; /* a raw control character */
 		return p;
 	}
@@ -341,7 +349,10 @@ static const uint8_t *step(struct walk *walk, const uint8_t *p, const uint8_t *e
 {
 	switch ((enum state)walk->state) {
 	case STRING: return string_take(walk, p, end);
-	case ESCAPE: walk->state = *p < 0x20 ? BAD : STRING; return p + (*p >= 0x20);
+	case ESCAPE:
+		walk->state = *p < 0x20 ? BAD : STRING;
+		walk->in_name = walk->in_name && *p >= 0x20;
+		return p + (*p >= 0x20);
 	case SCALAR:
 		if (scalar_take(walk, *p))
 			return p + 1;
@@ -355,8 +366,9 @@ static const uint8_t *step(struct walk *walk, const uint8_t *p, const uint8_t *e
 const uint8_t *walk_feed(struct walk *walk, const uint8_t *p, const uint8_t *end, bool line)
 {
 	const uint8_t *begin = p;
+	bool in_name = walk->in_name;
 
-	while (p < end && !(line && (*p == '\n' || *p == '\r')))
+	while (p < end && walk->in_name == in_name && !(line && (*p == '\n' || *p == '\r')))
 		p = step(walk, p, end);
 	walk->bytes += (size_t)(p - begin);
 	return p;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One JSON text of a response, walked through for token counts as it streams
- * by.  Used by the usage observer only. */
+/* One JSON text of a response, walked through for token counts and the
+ * names of models as it streams by.  Used by the usage observer only. */
 #ifndef SLUICE_MODEL_WALK_H
 #define SLUICE_MODEL_WALK_H
 
@@ -19,6 +19,7 @@ enum walk_count { WALK_PROMPT, WALK_COMPLETION, WALK_CACHED, WALK_COUNT_COUNT };
 struct walk {
 	/* What has been found; valid once walk_is_complete() */
 	int64_t counts[WALK_COUNT_COUNT]; /* -1: not there */
+	bool in_name; /* inside the string of a "model", behind its opening quote */
 	bool error; /* a top-level "error" that is not null */
 	bool last; /* says it is the last of its stream */
 	uint64_t bytes; /* of the text so far */
@@ -40,8 +41,8 @@ struct walk {
 };
 
 void walk_begin(struct walk *walk);
-/* Takes bytes up to `end`, or up to the first CR or LF when `line` is true.
- * Returns where it stopped. */
+/* Takes bytes up to `end`, or up to the first CR or LF when `line` is true, or up to
+ * where `in_name` changes.  Returns where it stopped. */
 const uint8_t *walk_feed(struct walk *walk, const uint8_t *p, const uint8_t *end, bool line);
 /* The text is one whole JSON value. */
 bool walk_is_complete(struct walk *walk);

@@ -77,7 +77,26 @@ static void put_retries(struct text *text, const struct access_record *r)
 		text_json_uint(text, "endpoint_id", r->retries[i].endpoint);
 		put_string(text, "endpoint", r->retries[i].name);
 		put_string(text, "reason", r->retries[i].reason);
+		if (r->retries[i].status)
+			text_json_uint(text, "status", (uint64_t)r->retries[i].status);
 		text_puts(text, "}");
+	}
+	text_puts(text, "]");
+}
+
+static void put_mirrors(struct text *text, const struct access_record *r)
+{
+	const char *separator = "";
+
+	text_puts(text, ",\"mirrored\":[");
+	for (size_t i = 0; i < RULE_MIRRORS_MAX; i++) {
+		if (!(r->mirrored & 1u << i))
+			continue;
+		text_puts(text, separator);
+		text_puts(text, "\"");
+		text_json_escape(text, r->mirrors[i].name, strlen(r->mirrors[i].name));
+		text_puts(text, "\"");
+		separator = ",";
 	}
 	text_puts(text, "]");
 }
@@ -127,10 +146,13 @@ void access_record_format(const struct access_record *r, struct text *text)
 	text_json_uint(text, "status", (uint64_t)r->status);
 	if (r->model)
 		text_json_string(text, "model", r->model, r->model_length);
+	put_string(text, "served_model", r->served_model);
 	if (r->stream)
 		text_json_bool(text, "stream", true);
 	put_string(text, "upgrade", r->upgrade);
 	put_place(text, r);
+	if (r->mirrored)
+		put_mirrors(text, r);
 	if (r->ttft_ns)
 		put_ms(text, "ttft_ms", r->ttft_ns);
 	put_ms(text, "total_ms", r->total_ns);

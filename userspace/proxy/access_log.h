@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "maps/layout/types.h"
+#include "userspace/base/route.h"
 #include "userspace/base/text.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/schedule/score.h"
@@ -24,6 +25,7 @@ struct access_retry { /* an attempt that failed */
 	uint32_t endpoint;
 	const char *name;
 	const char *reason;
+	int status; /* of its answer; 0: there was none */
 };
 
 struct access_record {
@@ -35,6 +37,7 @@ struct access_record {
 	int status; /* told to the client; 499: it left before; 101: upgraded, and has ended */
 	const char *model; /* NULL: none */
 	size_t model_length;
+	const char *served_model; /* its name in the pool; NULL: the same */
 	bool stream;
 	const char *upgrade; /* the protocol that was agreed on, NULL: none */
 	const char *route; /* these four NULL when it did not get that far */
@@ -43,6 +46,8 @@ struct access_record {
 	const char *region;
 	uint32_t endpoint; /* ENDPOINT_NONE */
 	const char *endpoint_name;
+	uint32_t mirrored; /* bit by index in `mirrors`: a copy went there */
+	const struct snapshot_mirror *mirrors; /* of the rule */
 	unsigned attempts;
 	uint64_t ttft_ns; /* 0: no byte of an answer */
 	uint64_t total_ns;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "userspace/base/cleanup.h"
@@ -12,6 +13,7 @@
 #include "userspace/proxy/buffers.h"
 
 #define SENDFILE_BYTES_MAX (1u << 20)
+#define VECTORS_MAX (BODY_BUFFERS_MAX + 5) /* head, room, a buffer in two, another name */
 
 void body_init(struct body *body, struct buffers *pool, const char *spill_dir, char *room,
 	       size_t room_bytes)
@@ -123,17 +125,26 @@ int body_append(struct body *body, const char *data, size_t length)
 	return 0;
 }
 
-size_t body_vectors(const struct body *body, uint64_t offset, struct iovec *vectors, size_t max)
+uint64_t body_sent_bytes(const struct body *body, const struct model_rewrite *rewrite)
+{
+	return rewrite ? model_rewrite_body_length(rewrite, body->length) : body->length;
+}
+
+/* Of what is kept in memory, `*offset` to `end`; moves the offset on. */
+static size_t part_vectors(const struct body *body, uint64_t *offset, uint64_t end,
+			   struct iovec *vectors, size_t max)
 {
 	size_t used = 0;
 
-	while (used < max && offset < body->memory_bytes) {
-		uint64_t left = body->memory_bytes - offset;
-		char *at = body->room + offset;
-		uint64_t fits = body->room_bytes - offset;
+	if (end > body->memory_bytes)
+		end = body->memory_bytes;
+	while (used < max && *offset < end) {
+		uint64_t left = end - *offset;
+		char *at = body->room + *offset;
+		uint64_t fits = body->room_bytes - *offset;
 
-		if (offset >= body->room_bytes) {
-			uint64_t in_buffers = offset - body->room_bytes;
+		if (*offset >= body->room_bytes) {
+			uint64_t in_buffers = *offset - body->room_bytes;
 
 			at = body->buffers[in_buffers / BUFFER_BYTES] + in_buffers % BUFFER_BYTES;
 			fits = BUFFER_BYTES - in_buffers % BUFFER_BYTES;
@@ -141,17 +152,51 @@ size_t body_vectors(const struct body *body, uint64_t offset, struct iovec *vect
 		if (fits > left)
 			fits = left;
 		vectors[used++] = (struct iovec){at, (size_t)fits};
-		offset += fits;
+		*offset += fits;
 	}
 	return used;
 }
 
-ssize_t body_send_spilled(const struct body *body, uint64_t offset, int socket_fd)
+/* Where a byte behind the other name is kept. */
+static uint64_t offset_behind(const struct model_rewrite *rewrite, uint64_t offset)
 {
-	uint64_t left = body->length - offset;
-	off_t at = (off_t)(offset - body->memory_bytes);
-	ssize_t n;
+	return offset - rewrite->begin - rewrite->length + rewrite->end;
+}
 
+size_t body_vectors(const struct body *body, const struct model_rewrite *rewrite, uint64_t offset,
+		    struct iovec *vectors, size_t max)
+{
+	size_t used = 0, in_name;
+
+	if (!rewrite)
+		return part_vectors(body, &offset, body->length, vectors, max);
+	if (offset < rewrite->begin)
+		used = part_vectors(body, &offset, rewrite->begin, vectors, max);
+	if (offset < rewrite->begin || used == max)
+		return used; /* what comes next is in the file, or does not fit */
+	in_name = (size_t)(offset - rewrite->begin);
+	if (in_name < rewrite->length) {
+		vectors[used++] =
+			(struct iovec){(char *)rewrite->bytes + in_name, rewrite->length - in_name};
+		offset = rewrite->begin + rewrite->length;
+	}
+	offset = offset_behind(rewrite, offset);
+	return used + part_vectors(body, &offset, body->length, vectors + used, max - used);
+}
+
+ssize_t body_send_spilled(const struct body *body, const struct model_rewrite *rewrite,
+			  uint64_t offset, int socket_fd)
+{
+	uint64_t end = body->length, left;
+	ssize_t n;
+	off_t at;
+
+	if (rewrite && offset < rewrite->begin)
+		end = rewrite->begin;
+	else if (rewrite)
+		offset = offset_behind(rewrite, offset);
+	left = end - offset;
+	at = (off_t)(offset - body->memory_bytes);
 	do
 		n = sendfile(socket_fd, body->spill_fd, &at,
 			     left < SENDFILE_BYTES_MAX ? (size_t)left : SENDFILE_BYTES_MAX);
@@ -159,4 +204,71 @@ ssize_t body_send_spilled(const struct body *body, uint64_t offset, int socket_f
 	if (n == 0)
 		return -EIO; /* the file is shorter than what was written to it */
 	return n < 0 ? -errno : n;
+}
+
+int body_send(const struct body *body, const struct model_rewrite *rewrite, struct http_span head,
+	      uint64_t *sent, int socket_fd)
+{
+	const uint64_t total = head.length + body_sent_bytes(body, rewrite);
+	struct iovec vectors[VECTORS_MAX];
+	struct msghdr message = {.msg_iov = vectors};
+	ssize_t n;
+
+	while (*sent < total) {
+		uint64_t offset = *sent > head.length ? *sent - head.length : 0;
+
+		message.msg_iovlen = 0;
+		if (*sent < head.length)
+			vectors[message.msg_iovlen++] = (struct iovec){(char *)head.data + *sent,
+								       head.length - (size_t)*sent};
+		message.msg_iovlen += body_vectors(body, rewrite, offset,
+						   vectors + message.msg_iovlen,
+						   VECTORS_MAX - message.msg_iovlen);
+		if (message.msg_iovlen)
+			n = sendmsg(socket_fd, &message, MSG_NOSIGNAL);
+		else
+			n = body_send_spilled(body, rewrite, offset, socket_fd);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return message.msg_iovlen ? -errno : (int)n;
+		*sent += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int memory_copy(struct body *to, const char *data, size_t length)
+{
+	while (length) {
+		char *at = NULL;
+		size_t fits = memory_next(to, &at);
+
+		if (!fits)
+			return -ENOBUFS;
+		if (fits > length)
+			fits = length;
+		memcpy(at, data, fits);
+		to->memory_bytes += fits;
+		data += fits;
+		length -= fits;
+	}
+	return 0;
+}
+
+int body_copy(struct body *to, const struct body *from, char *room)
+{
+	struct iovec vectors[VECTORS_MAX];
+	uint64_t offset = 0;
+	size_t count = part_vectors(from, &offset, from->length, vectors, VECTORS_MAX);
+	int err = 0;
+
+	body_init(to, from->pool, from->spill_dir, room, room ? BUFFER_BYTES : 0);
+	for (size_t i = 0; i < count && !err; i++)
+		err = memory_copy(to, vectors[i].iov_base, vectors[i].iov_len);
+	if (!err && from->spill_fd >= 0) {
+		to->spill_fd = fcntl(from->spill_fd, F_DUPFD_CLOEXEC, 0);
+		err = to->spill_fd < 0 ? -errno : 0;
+	}
+	to->length = from->length;
+	return err;
 }

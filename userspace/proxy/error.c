@@ -112,6 +112,8 @@ void proxy_error_format(enum proxy_error error, const struct proxy_error_detail 
 		    status, status_phrase(status), body.length);
 	if (retry_after_s)
 		text_printf(text, "Retry-After: %u\r\n", retry_after_s);
+	if (detail->headers)
+		text_puts(text, detail->headers);
 	text_puts(text, detail->close ? "Connection: close\r\n\r\n" : "\r\n");
 	if (!detail->head_only)
 		text_append(text, body.data, body.length);

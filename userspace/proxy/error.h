@@ -84,6 +84,7 @@ struct proxy_error_detail {
 	size_t message_length; /* 0: up to its NUL */
 	const char *param; /* NULL: null; Anthropic's have neither this... */
 	const char *code; /* NULL: the error's own; ...nor this */
+	const char *headers; /* more header lines, each with its line end; NULL: none */
 	unsigned retry_after_s; /* 0: 1 with 429 and 503, else no such header */
 	bool close; /* Connection: close */
 	bool head_only; /* the answer to HEAD: Content-Length without a body */

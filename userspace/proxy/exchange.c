@@ -47,38 +47,6 @@ uint32_t exchange_failures_forgiven(enum exchange_failure failure)
 
 /* ---- what is counted ---- */
 
-void exchange_counts_add(struct exchange *x)
-{
-	struct inflight *slot = &exchange_worker(x)->inflight[x->endpoint];
-
-	__atomic_fetch_add(&slot->requests, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&slot->waiting, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&slot->uncached_tokens, x->place.tokens, __ATOMIC_RELAXED);
-	x->counted = x->counted_waiting = true;
-}
-
-void exchange_counts_first_byte(struct exchange *x)
-{
-	struct inflight *slot = &exchange_worker(x)->inflight[x->endpoint];
-
-	if (!x->counted_waiting)
-		return;
-	x->counted_waiting = false;
-	__atomic_fetch_sub(&slot->waiting, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_sub(&slot->uncached_tokens, x->place.tokens, __ATOMIC_RELAXED);
-}
-
-static void counts_end(struct exchange *x)
-{
-	struct inflight *slot = &exchange_worker(x)->inflight[x->endpoint];
-
-	exchange_counts_first_byte(x);
-	if (!x->counted)
-		return;
-	x->counted = false;
-	__atomic_fetch_sub(&slot->requests, 1, __ATOMIC_RELAXED);
-}
-
 /* The waiting list: exchanges that could still be sent elsewhere. */
 void exchange_waiting_add(struct exchange *x)
 {
@@ -164,7 +132,7 @@ void exchange_abort(struct exchange *x)
 
 void exchange_leave(struct exchange *x, bool keep_connection)
 {
-	counts_end(x);
+	counted_end(&x->counted);
 	upgrade_leave(x);
 	buffers_give(&exchange_worker(x)->buffers, &x->answer);
 	x->answer_have = 0;

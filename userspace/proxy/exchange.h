@@ -7,6 +7,7 @@
  *	   | exchange_start(): snapshot, route, backend, pick
  *	CONNECTING  to the picked endpoint; skipped when an idle connection is reused
  *	SENDING     head and body; an early answer is already listened for
+ *	PAUSING     instead, between two attempts of a route that wants time there
  *	WAITING     for the first byte of the body (or a whole answer without one);
  *	   |        a head that came before it is held back, because servers send it
  *	   |        before the prefill that may still fail
@@ -34,9 +35,11 @@
 #include "userspace/http/parser.h"
 #include "userspace/http/traceparent.h"
 #include "userspace/model/request.h"
+#include "userspace/proxy/counted.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/headers.h"
 #include "userspace/proxy/limits.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/route.h"
 #include "userspace/proxy/upgrade.h"
@@ -49,6 +52,7 @@ struct worker;
 
 enum exchange_state {
 	EXCHANGE_NONE,
+	EXCHANGE_PAUSING,
 	EXCHANGE_CONNECTING,
 	EXCHANGE_SENDING,
 	EXCHANGE_WAITING,
@@ -70,6 +74,7 @@ enum exchange_state {
 	X(FAILURE_STALE, "stale_connection", 0, FAILURE_NEVER)                                     \
 	X(FAILURE_HEALTH, "health_down", 0, FAILURE_NEVER)                                         \
 	X(FAILURE_STATUS, "status", 0, 2)                                                          \
+	X(FAILURE_LISTED, "listed_status", 0, FAILURE_NEVER)                                       \
 	X(FAILURE_BUSY, "busy", 0, FAILURE_NEVER)                                                  \
 	X(FAILURE_BAD_ANSWER, "bad_answer", 0, 1)                                                  \
 	X(FAILURE_TIMEOUT, "timeout", 0, 2)                                                        \
@@ -105,9 +110,13 @@ struct exchange {
 	/* where it goes */
 	struct snapshot_ref *snapshot; /* held while routed; NULL before */
 	struct route_choice choice;
+	const struct snapshot_cors *cors; /* the rule's, NULL: none */
 	const char *base_model;
 	const struct snapshot_pool *pool;
+	const char *served_name; /* of the model in that pool; NULL: as the client says it */
 	uint64_t backends_tried; /* bit by index in the rule */
+	bool persisted; /* its session is with the endpoint of persist_token */
+	struct persist_token persist_token;
 	struct placement_request place;
 	struct pick pick; /* the latest */
 	uint32_t runner_up; /* its runner-up's endpoint id */
@@ -116,20 +125,23 @@ struct exchange {
 	/* the attempt under way */
 	struct upstream *upstream; /* NULL: none */
 	uint32_t endpoint, generation, cluster;
-	bool counted, counted_waiting;
+	struct counted counted;
 	bool queued_behind; /* something was outstanding there when it was given */
 	bool fresh; /* do not reuse a connection */
 	uint64_t given_ns;
 	uint64_t sent; /* bytes of head and body sent */
 	bool request_sent; /* all of them */
-	uint64_t attempt_until_ns; /* 0: no limit of its own */
+	uint64_t attempt_until_ns; /* 0: no limit of its own; PAUSING: its end */
+	int bad_status; /* of the answer for which it is given up; 0: none */
 
 	/* all attempts */
 	unsigned attempts;
 	unsigned stale_count;
 	unsigned interim_count; /* 1xx passed on */
+	uint32_t mirrored; /* bit by index in the rule's mirrors: a copy went there */
 	enum exchange_failure failures[ATTEMPTS_MAX];
 	uint32_t failed_endpoints[ATTEMPTS_MAX];
+	int failed_statuses[ATTEMPTS_MAX]; /* 0: no answer */
 	size_t failure_count;
 	uint64_t whole_ns; /* when the request was whole */
 	uint64_t until_ns; /* the request's time-out */
@@ -145,7 +157,8 @@ struct exchange {
 	int status; /* as told to the client */
 	enum answer_framing framing;
 	bool event_stream; /* text/event-stream */
-	bool observed; /* session->looking.usage looks into the answer */
+	bool observed; /* session->looking.usage counts the answer's tokens */
+	bool restoring; /* it finds names of models, and the client's own is put there */
 	struct upgrade upgrade; /* `asked` is of the request */
 	bool upstream_keep_alive;
 	uint64_t first_byte_ns;

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "userspace/model/restore.h"
 #include "userspace/proxy/exchange_parts.h"
 #include "userspace/proxy/relay.h"
+#include "userspace/proxy/retry.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
@@ -25,7 +27,7 @@ void exchange_committed(struct exchange *x)
 	struct proxy_endpoint *counters = exchange_endpoint_counters(x);
 
 	exchange_waiting_remove(x);
-	exchange_counts_first_byte(x);
+	counted_first_byte(&x->counted);
 	x->state = EXCHANGE_ANSWERING;
 	x->first_byte_ns = now;
 	counters->first_bytes++;
@@ -41,26 +43,6 @@ void exchange_committed(struct exchange *x)
 	attempt_want(x, EPOLLIN);
 }
 
-static bool status_is_retryable(int status)
-{
-	return status == 502 || status == 503 || status == 429;
-}
-
-/* Would another endpoint take it? */
-static bool can_go_elsewhere(struct exchange *x)
-{
-	struct placement_request kept = x->place;
-	struct pick pick;
-
-	if (x->attempts >= exchange_worker(x)->options.attempts ||
-	    x->place.tried_count >= ATTEMPTS_MAX)
-		return false;
-	x->place.tried[x->place.tried_count++] = x->endpoint;
-	pick = attempt_pick_make(x);
-	x->place = kept;
-	return !pick_is_none(&pick);
-}
-
 /* Keeps what cannot be passed on yet. */
 static bool answer_keep(struct exchange *x, const char *data, size_t length)
 {
@@ -73,16 +55,18 @@ static bool answer_keep(struct exchange *x, const char *data, size_t length)
 	return true;
 }
 
-/* Token counts are read as the answer passes, when its type may have them. */
-static void usage_observe(struct exchange *x, const struct http_head *head,
-			  const struct http_header *type)
+/* Token counts, and names of models, are read as the answer passes, when its type may have
+ * them. */
+static void answer_observe(struct exchange *x, const struct http_head *head,
+			   const struct http_header *type)
 {
 	enum usage_format format = USAGE_FORMAT_OTHER;
 
-	if (type && head->status == 200 && x->has_model)
+	if (type && x->has_model)
 		format = usage_format_of(type->value.data, type->value.length);
-	x->observed = format != USAGE_FORMAT_OTHER;
-	if (x->observed)
+	x->observed = head->status == 200 && format != USAGE_FORMAT_OTHER;
+	x->restoring = exchange_restores(x, head);
+	if (x->observed || x->restoring)
 		usage_observer_init(&x->session->looking.usage, format);
 }
 
@@ -97,9 +81,28 @@ static void answer_pass(struct exchange *x, const struct http_head *head, char *
 	x->event_stream = type && type->value.length >= sizeof(stream) - 1 &&
 			  http_span_equal_nocase(
 				  (struct http_span){type->value.data, sizeof(stream) - 1}, stream);
-	usage_observe(x, head, type);
+	answer_observe(x, head, type);
 	buffers_give(&exchange_worker(x)->buffers, &x->answer);
 	relay_begin(x, head, data + head_length, length - head_length);
+}
+
+/* One read of an answer that gets other names in it must not grow beyond what there is
+ * room for. */
+static size_t restored_input_max(const struct exchange *x)
+{
+	return restore_input_max(x->facts.name_length, RESTORED_BYTES - 1);
+}
+
+/* A small answer gets its new length counted, so it is awaited whole: its tokens are all
+ * there, and its bytes come at once. */
+static bool waits_for_length(const struct exchange *x, const struct http_head *head,
+			     size_t head_length, size_t length)
+{
+	uint64_t whole = head_length + (uint64_t)head->content_length;
+
+	return x->parser.framing == HTTP_BODY_LENGTH && exchange_restores(x, head) &&
+	       (uint64_t)head->content_length <= restored_input_max(x) && whole <= BUFFER_BYTES &&
+	       length < whole;
 }
 
 /* A final head is whole.  Is there something to pass on, or does the body's
@@ -107,6 +110,8 @@ static void answer_pass(struct exchange *x, const struct http_head *head, char *
 static bool answer_has_begun(const struct exchange *x, const struct http_head *head,
 			     size_t head_length, size_t length)
 {
+	if (waits_for_length(x, head, head_length, length))
+		return false;
 	return length > head_length || length == BUFFER_BYTES ||
 	       x->parser.framing == HTTP_BODY_NONE ||
 	       (x->parser.framing == HTTP_BODY_LENGTH && head->content_length == 0) ||
@@ -128,8 +133,7 @@ static bool interim_pass(struct exchange *x, const struct http_head *head)
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters,
-					 .framing = ANSWER_NO_BODY};
+	struct answer_rewrite rewrite = {.filters = x->choice.filters, .framing = ANSWER_NO_BODY};
 	struct iovec vector;
 	struct text text;
 
@@ -174,8 +178,9 @@ static void answer_consider(struct exchange *x, char *data, size_t length)
 		return;
 	}
 	x->answer_head_whole = parse == HTTP_PARSE_COMPLETE;
-	if (x->answer_head_whole && status_is_retryable(head->status) && can_go_elsewhere(x)) {
-		attempt_fail(x, head->status == 429 ? FAILURE_BUSY : FAILURE_STATUS);
+	if (x->answer_head_whole && retry_wants_status(x->choice.rule->retry, head->status) &&
+	    attempt_can_repeat(x)) {
+		attempt_fail_status(x, head->status);
 		return;
 	}
 	if (x->answer_head_whole && answer_has_begun(x, head, head_length, length))
@@ -224,7 +229,11 @@ static bool answer_read(struct exchange *x)
 	struct upstream *u = x->upstream;
 	size_t have = x->state == EXCHANGE_ANSWERING ? 0 : x->answer_have;
 	size_t room = BUFFER_BYTES - have;
-	ssize_t n = recv(u->fd, w->read_buffer + have, room, 0);
+	ssize_t n;
+
+	if (x->served_name && room > restored_input_max(x))
+		room = restored_input_max(x);
+	n = recv(u->fd, w->read_buffer + have, room, 0);
 
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)

@@ -8,12 +8,14 @@
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
 #include "userspace/proxy/exchange_parts.h"
+#include "userspace/proxy/retry.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/upstream.h"
 #include "userspace/proxy/worker.h"
 
-#define VECTORS_MAX (BODY_BUFFERS_MAX + 3)
 #define STALE_MAX 3 /* kept-alive connections that may turn out dead for one request */
+
+static bool attempt_pause(struct exchange *x);
 
 /* ---- failing ---- */
 
@@ -70,12 +72,14 @@ void attempt_blame(struct exchange *x, enum exchange_failure failure)
 		x->place.tried[x->place.tried_count++] = x->endpoint;
 	if (x->failure_count < ATTEMPTS_MAX) {
 		x->failures[x->failure_count] = failure;
+		x->failed_statuses[x->failure_count] = x->bad_status;
 		x->failed_endpoints[x->failure_count++] = x->endpoint;
 	}
 }
 
-/* The attempt is over without a byte for the client. */
-static void attempt_lose(struct exchange *x, enum exchange_failure failure)
+/* The attempt is over without a byte for the client.  True: the endpoint was not to
+ * blame, so that it may be asked again at once. */
+static bool attempt_lose(struct exchange *x, enum exchange_failure failure)
 {
 	if (was_stale(x, failure)) {
 		failure = FAILURE_STALE;
@@ -87,12 +91,24 @@ static void attempt_lose(struct exchange *x, enum exchange_failure failure)
 	}
 	exchange_worker(x)->row->retries[failure]++;
 	exchange_leave(x, false);
+	return failure == FAILURE_STALE;
 }
 
 void attempt_fail(struct exchange *x, enum exchange_failure failure)
 {
-	attempt_lose(x, failure);
-	attempt_start(x);
+	if (attempt_lose(x, failure) || !attempt_pause(x))
+		attempt_start(x);
+}
+
+void attempt_fail_status(struct exchange *x, int status)
+{
+	x->bad_status = status;
+	if (status == 429)
+		attempt_fail(x, FAILURE_BUSY);
+	else if (status == 502 || status == 503)
+		attempt_fail(x, FAILURE_STATUS);
+	else
+		attempt_fail(x, FAILURE_LISTED);
 }
 
 enum exchange_failure attempt_failure_of(int err)
@@ -124,13 +140,27 @@ static void timer_arm(struct exchange *x)
 	loop_timer_at(exchange_worker(x)->loop, &x->timer, at);
 }
 
+static uint64_t connect_until_ns(const struct exchange *x)
+{
+	return x->given_ns + exchange_worker(x)->options.connect_timeout_ms * NS_PER_MS;
+}
+
+/* Until when the route waits for one attempt's answer; 0: as long as for the request. */
+static uint64_t answer_until_ns(const struct exchange *x)
+{
+	const uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
+
+	return backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+}
+
 static void on_request_timeout(struct exchange *x)
 {
 	if (x->state == EXCHANGE_ANSWERING) {
 		exchange_cut(x, FAILURE_TIMEOUT);
 		return;
 	}
-	attempt_lose(x, FAILURE_TIMEOUT);
+	if (x->state != EXCHANGE_PAUSING)
+		attempt_lose(x, FAILURE_TIMEOUT);
 	session_refuse(x->session, ERROR_UPSTREAM_TIMEOUT,
 		       &(struct proxy_error_detail){
 			       .message = "the request's time-out passed without an answer"});
@@ -143,7 +173,9 @@ void attempt_on_timer(struct timer *timer)
 
 	if (now >= x->until_ns)
 		on_request_timeout(x);
-	else if (x->state == EXCHANGE_CONNECTING)
+	else if (x->state == EXCHANGE_PAUSING)
+		attempt_start(x);
+	else if (x->state == EXCHANGE_CONNECTING && now >= connect_until_ns(x))
 		attempt_fail(x, FAILURE_CONNECT_TIMEOUT);
 	else if (x->state == EXCHANGE_ANSWERING)
 		exchange_cut(x, FAILURE_TIMEOUT);
@@ -151,66 +183,48 @@ void attempt_on_timer(struct timer *timer)
 		attempt_fail(x, FAILURE_TIMEOUT);
 }
 
-/* The head as it goes upstream, made anew each time it is needed. */
-static bool request_head_format(struct exchange *x, struct text *text)
+bool exchange_head_format(struct exchange *x, const char *name, uint64_t body_bytes,
+			  struct text *text)
 {
 	struct session *s = x->session;
 	const struct http_head *head = session_head(s);
+	const char *client_name = x->has_model ? x->facts.name : NULL;
 	char target[BUFFER_BYTES];
 	struct text target_text = TEXT_INIT(target);
 	struct request_rewrite rewrite = {
-		.filters = &x->choice.rule->filters,
-		.model = x->has_model ? x->facts.name : NULL,
+		.filters = x->choice.filters,
+		.model = name ? name : client_name,
 		.base_model = x->base_model,
 		.client = s->client,
-		.body_bytes = s->body.length,
+		.body_bytes = body_bytes,
 		.upgrade = x->upgrade.asked,
 		.has_body = s->has_body,
+		.plain_answer = name,
 	};
-	struct http_span path, query;
 
-	route_target_split(target_origin_form(head->target), &path, &query);
-	route_path_rewrite(&x->choice, path, query, &target_text);
+	if (name)
+		rewrite.base_model = route_base_model(x->snapshot->snapshot, name);
+	if (!exchange_target_format(x, name, &target_text))
+		return false;
 	rewrite.target = (struct http_span){target, target_text.length};
 	text_init(text, s->worker->head_text, sizeof(s->worker->head_text));
 	headers_format_request(head, &rewrite, text);
-	return !text->cut && !target_text.cut;
+	return !text->cut;
 }
 
 /* One write of head and body, as far as the socket takes it.
  * 0: all sent; -EAGAIN: not yet; else what failed. */
 static int request_send(struct exchange *x)
 {
-	struct session *s = x->session;
-	struct iovec vectors[VECTORS_MAX];
-	struct msghdr message = {.msg_iov = vectors};
+	const struct body *body = &x->session->body;
+	struct model_rewrite room;
+	const struct model_rewrite *rewrite = exchange_body_rewrite(x, x->served_name, &room);
 	struct text head;
-	uint64_t total;
-	ssize_t n;
 
-	if (!request_head_format(x, &head))
+	if (!exchange_head_format(x, x->served_name, body_sent_bytes(body, rewrite), &head))
 		return -EMSGSIZE;
-	total = head.length + s->body.length;
-	while (x->sent < total) {
-		uint64_t offset = x->sent > head.length ? x->sent - head.length : 0;
-
-		message.msg_iovlen = 0;
-		if (x->sent < head.length)
-			vectors[message.msg_iovlen++] =
-				(struct iovec){head.data + x->sent, head.length - x->sent};
-		message.msg_iovlen += body_vectors(&s->body, offset, vectors + message.msg_iovlen,
-						   VECTORS_MAX - message.msg_iovlen);
-		if (message.msg_iovlen)
-			n = sendmsg(x->upstream->fd, &message, MSG_NOSIGNAL);
-		else
-			n = body_send_spilled(&s->body, offset, x->upstream->fd);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return message.msg_iovlen ? -errno : (int)n;
-		x->sent += (uint64_t)n;
-	}
-	return 0;
+	return body_send(body, rewrite, (struct http_span){head.data, head.length}, &x->sent,
+			 x->upstream->fd);
 }
 
 int attempt_want(struct exchange *x, uint32_t events)
@@ -237,19 +251,17 @@ int attempt_send(struct exchange *x)
 static int attempt_connect(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
-	uint64_t now = loop_now_ns(w->loop);
 	struct upstream *u = NULL;
 	int err;
 
 	x->sent = 0;
 	x->request_sent = false;
-	x->attempt_until_ns = 0;
-	if (x->choice.rule->backend_timeout_ms)
-		x->attempt_until_ns = now + x->choice.rule->backend_timeout_ms * NS_PER_MS;
+	x->bad_status = 0;
+	x->attempt_until_ns = answer_until_ns(x);
 	http_parser_init(&x->parser, HTTP_RESPONSE_MESSAGE);
 	if (x->head_request)
 		http_parser_no_body(&x->parser);
-	exchange_counts_add(x);
+	counted_begin(&x->counted, &w->inflight[x->endpoint], x->place.tokens);
 	if (!x->fresh)
 		u = upstream_take_idle(w, x->endpoint, x->generation);
 	if (u) {
@@ -264,18 +276,19 @@ static int attempt_connect(struct exchange *x)
 	x->upstream = u;
 	u->exchange = x;
 	x->state = EXCHANGE_CONNECTING;
-	x->attempt_until_ns = now + w->options.connect_timeout_ms * NS_PER_MS;
+	/* whichever ends first; the timer tells them apart */
+	if (!x->attempt_until_ns || connect_until_ns(x) < x->attempt_until_ns)
+		x->attempt_until_ns = connect_until_ns(x);
 	timer_arm(x);
 	return 0;
 }
 
 void attempt_connected(struct exchange *x)
 {
-	uint32_t backend_ms = x->choice.rule->backend_timeout_ms;
 	int err = upstream_error(x->upstream);
 
 	if (!err) {
-		x->attempt_until_ns = backend_ms ? x->given_ns + backend_ms * NS_PER_MS : 0;
+		x->attempt_until_ns = answer_until_ns(x);
 		timer_arm(x);
 		err = attempt_send(x);
 	}
@@ -305,7 +318,8 @@ static void pick_keep(struct exchange *x, const struct pick *pick)
 	x->pick_region = snapshot->clusters[e->cluster].region;
 }
 
-struct pick attempt_pick_make(struct exchange *x)
+/* A pick among what is left of the pool, without any effect. */
+static struct pick pick_make(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
 
@@ -313,8 +327,14 @@ struct pick attempt_pick_make(struct exchange *x)
 			      loop_now_ns(w->loop), clock_realtime_ns());
 }
 
-/* Another backend of the rule that has not been tried: the heaviest first. */
-static bool backend_next(struct exchange *x)
+/* Can the backend stand in for another one?  Not with a redirect in place of it. */
+static bool backend_stands_in(const struct snapshot_backend *b)
+{
+	return b->weight && b->pool != POOL_NONE && !(b->filters && b->filters->redirect_status);
+}
+
+/* The heaviest that has not been tried; SIZE_MAX: none. */
+static size_t backend_untried(const struct exchange *x)
 {
 	const struct snapshot_rule *rule = x->choice.rule;
 	size_t best = SIZE_MAX;
@@ -322,16 +342,58 @@ static bool backend_next(struct exchange *x)
 	for (size_t i = 0; i < rule->backend_count && i < 64; i++) {
 		const struct snapshot_backend *b = &rule->backends[i];
 
-		if (!b->weight || b->pool == POOL_NONE || x->backends_tried & 1ull << i)
+		if (!backend_stands_in(b) || x->backends_tried & 1ull << i)
 			continue;
 		if (best == SIZE_MAX || b->weight > rule->backends[best].weight)
 			best = i;
 	}
-	if (best == SIZE_MAX)
-		return false;
-	x->backends_tried |= 1ull << best;
-	x->pool = &x->snapshot->snapshot->pools[rule->backends[best].pool];
-	return true;
+	return best;
+}
+
+/* Another backend of the rule, unless its filters make a path that may not be asked
+ * for, or the request cannot say the name that its model has there. */
+static bool backend_next(struct exchange *x)
+{
+	size_t index;
+
+	while ((index = backend_untried(x)) != SIZE_MAX) {
+		const struct snapshot_filters *filters = x->choice.filters;
+		const struct snapshot_backend *b = &x->choice.rule->backends[index];
+
+		x->backends_tried |= 1ull << index;
+		route_choose_backend(&x->choice, index);
+		if (!exchange_rewrite_refused(x) &&
+		    !exchange_pool_take(x, &x->snapshot->snapshot->pools[b->pool]))
+			return true;
+		x->choice.filters = filters;
+	}
+	return false;
+}
+
+static struct pick pick_among_backends(struct exchange *x)
+{
+	struct pick pick = pick_make(x);
+
+	while (pick_is_none(&pick) && backend_next(x))
+		pick = pick_make(x);
+	return pick;
+}
+
+/* Where a route asks for retries and all have failed, they are asked again, the one
+ * that failed last only if it is the only one. */
+static struct pick pick_next(struct exchange *x)
+{
+	struct pick pick = pick_among_backends(x);
+
+	if (!x->attempts || !retry_asks_again(x->choice.rule->retry))
+		return pick;
+	for (size_t spared = 2; pick_is_none(&pick) && spared--;) {
+		x->place.tried[0] = x->endpoint;
+		x->place.tried_count = spared;
+		x->backends_tried = 0;
+		pick = pick_among_backends(x);
+	}
+	return pick;
 }
 
 static bool is_sheddable(struct exchange *x, const struct pick *pick)
@@ -350,10 +412,10 @@ static bool is_sheddable(struct exchange *x, const struct pick *pick)
 static bool attempt_pick(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
-	struct pick pick = attempt_pick_make(x);
+	struct pick pick = exchange_persist_pick(x);
 
-	while (pick_is_none(&pick) && backend_next(x))
-		pick = attempt_pick_make(x);
+	if (pick_is_none(&pick))
+		pick = pick_next(x);
 	if (pick_is_none(&pick)) {
 		if (!x->attempts)
 			pick_keep(x, &pick);
@@ -377,15 +439,76 @@ static bool attempt_pick(struct exchange *x)
 	return true;
 }
 
-void attempt_start(struct exchange *x)
+static bool attempts_left(const struct exchange *x)
+{
+	return x->attempts <
+	       retry_attempts_max(x->choice.rule->retry, exchange_worker(x)->options.attempts);
+}
+
+/* The wait that the route wants before the next attempt; UINT64_MAX: there is no time
+ * left for it. */
+static uint64_t pause_ns(struct exchange *x)
 {
 	struct worker *w = exchange_worker(x);
+	const uint64_t now = loop_now_ns(w->loop);
 
+	return retry_wait_ns(x->choice.rule->retry, x->attempts,
+			     x->until_ns > now ? x->until_ns - now : 0, worker_random(w));
+}
+
+/* Is there another endpoint in the pool?  Where the route asks for retries, any that
+ * may be asked: in another backend, or this one again. */
+static bool endpoint_is_left(struct exchange *x, bool again)
+{
+	const struct placement_request place = x->place;
+	const struct snapshot_pool *pool = x->pool;
+	const char *served_name = x->served_name;
+	const struct snapshot_filters *filters = x->choice.filters;
+	const uint64_t backends_tried = x->backends_tried;
+	struct pick pick;
+
+	if (x->place.tried_count < ATTEMPTS_MAX)
+		x->place.tried[x->place.tried_count++] = x->endpoint;
+	pick = again ? pick_next(x) : pick_make(x);
+	x->place = place;
+	x->pool = pool;
+	x->served_name = served_name;
+	x->choice.filters = filters;
+	x->backends_tried = backends_tried;
+	return !pick_is_none(&pick);
+}
+
+bool attempt_can_repeat(struct exchange *x)
+{
+	return attempts_left(x) && pause_ns(x) != UINT64_MAX &&
+	       endpoint_is_left(x, retry_asks_again(x->choice.rule->retry));
+}
+
+/* Waits as the route wants before the next attempt, or gives up when there is no time
+ * to.  False: there is nothing to wait for, the next attempt may be made at once. */
+static bool attempt_pause(struct exchange *x)
+{
+	const uint64_t wait = pause_ns(x);
+
+	if (!wait || !attempts_left(x) || !endpoint_is_left(x, true))
+		return false;
+	if (wait == UINT64_MAX) {
+		give_up(x);
+		return true;
+	}
+	x->state = EXCHANGE_PAUSING;
+	x->attempt_until_ns = loop_now_ns(exchange_worker(x)->loop) + wait;
+	timer_arm(x);
+	return true;
+}
+
+void attempt_start(struct exchange *x)
+{
 	exchange_waiting_add(x);
 	for (;;) {
 		int err;
 
-		if (x->attempts >= w->options.attempts) {
+		if (!attempts_left(x)) {
 			give_up(x);
 			return;
 		}
@@ -395,24 +518,18 @@ void attempt_start(struct exchange *x)
 		err = attempt_connect(x);
 		if (!err)
 			return;
-		attempt_lose(x, attempt_failure_of(err));
+		if (!attempt_lose(x, attempt_failure_of(err)) && attempt_pause(x))
+			return;
 	}
 }
 
 void exchange_check_health(struct exchange *x)
 {
-	struct placement_request kept = x->place;
 	enum endpoint_use use = endpoint_use(exchange_worker(x)->maps, x->endpoint, x->generation);
-	struct pick pick;
 
-	if (!x->upstream || (use != ENDPOINT_DOWN && use != ENDPOINT_MAINT) ||
-	    x->attempts >= exchange_worker(x)->options.attempts)
+	if (!x->upstream || (use != ENDPOINT_DOWN && use != ENDPOINT_MAINT) || !attempts_left(x))
 		return;
-	if (x->place.tried_count < ATTEMPTS_MAX)
-		x->place.tried[x->place.tried_count++] = x->endpoint;
-	pick = attempt_pick_make(x);
-	x->place = kept;
-	if (pick_is_none(&pick))
-		return; /* nowhere else: it may still answer */
-	attempt_fail(x, FAILURE_HEALTH);
+	/* with nowhere else to go it may still answer */
+	if (endpoint_is_left(x, false))
+		attempt_fail(x, FAILURE_HEALTH);
 }

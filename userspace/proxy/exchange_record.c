@@ -18,6 +18,7 @@ static void record_retries(const struct exchange *x, struct access_record *recor
 			.endpoint = x->failed_endpoints[i],
 			.name = endpoint_name(x, x->failed_endpoints[i]),
 			.reason = exchange_failure_name(x->failures[i]),
+			.status = x->failed_statuses[i],
 		};
 }
 
@@ -32,12 +33,15 @@ static void record_put(struct exchange *x, uint64_t now_ns)
 		.status = x->status,
 		.model = x->has_model ? x->facts.name : NULL,
 		.model_length = x->facts.name_length,
+		.served_model = x->served_name,
 		.stream = x->facts.stream,
 		.route = x->choice.route ? x->choice.route->name : NULL,
 		.pool = x->pool ? x->pool->name : NULL,
 		.cluster = x->pick_cluster,
 		.region = x->pick_region,
 		.endpoint = x->endpoint,
+		.mirrored = x->mirrored,
+		.mirrors = x->mirrored ? x->choice.rule->filters.mirrors : NULL,
 		.attempts = x->attempts,
 		.ttft_ns = x->first_byte_ns ? x->first_byte_ns - x->whole_ns : 0,
 		.total_ns = now_ns - x->began_ns,

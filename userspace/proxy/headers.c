@@ -5,6 +5,7 @@
 
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/proxy/cors.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/route.h"
 
@@ -81,12 +82,17 @@ static void header_copy(struct text *text, const struct http_header *header)
 	text_puts(text, "\r\n");
 }
 
-static bool is_gateway_header(struct http_span name)
+static bool begins_with(struct http_span name, const char *prefix)
 {
-	size_t length = strlen(HEADER_GATEWAY_PREFIX);
+	size_t length = strlen(prefix);
 
 	return name.length >= length &&
-	       http_span_equal_nocase((struct http_span){name.data, length}, HEADER_GATEWAY_PREFIX);
+	       http_span_equal_nocase((struct http_span){name.data, length}, prefix);
+}
+
+static bool is_gateway_header(struct http_span name)
+{
+	return begins_with(name, HEADER_GATEWAY_PREFIX);
 }
 
 /* What routes may not edit: a message would be framed in two ways, or lie about who
@@ -145,8 +151,12 @@ static void upgrade_put(struct text *text, const struct http_head *head)
 }
 
 static bool request_header_passes(const struct http_head *head, struct http_span name,
-				  const struct snapshot_filters *f)
+				  const struct request_rewrite *rewrite)
 {
+	const struct snapshot_filters *f = rewrite->filters;
+
+	if (rewrite->plain_answer && http_span_equal_nocase(name, "accept-encoding"))
+		return false;
 	if (span_in(name, request_own, ARRAY_SIZE(request_own)) || is_gateway_header(name) ||
 	    is_hop(head, name))
 		return false;
@@ -174,14 +184,16 @@ void headers_format_request(const struct http_head *head, const struct request_r
 	else if (!http_head_find(head, "host"))
 		text_puts(text, "Host: \r\n");
 	for (size_t i = 0; i < head->header_count; i++) {
-		if (request_header_passes(head, head->headers[i].name, f))
+		if (request_header_passes(head, head->headers[i].name, rewrite))
 			header_copy(text, &head->headers[i]);
 	}
 	if (rewrite->upgrade)
 		upgrade_put(text, head);
-	if (rewrite->has_body)
-		text_printf(text, "Content-Length: %llu\r\n",
-			    (unsigned long long)rewrite->body_bytes);
+	if (rewrite->has_body) {
+		text_puts(text, "Content-Length: ");
+		text_uint(text, rewrite->body_bytes);
+		text_puts(text, "\r\n");
+	}
 	list_put(text, head, "Via", VIA);
 	list_put(text, head, "X-Forwarded-For", address_format(&rewrite->client, client));
 	text_puts(text, "X-Forwarded-Proto: http\r\n");
@@ -205,9 +217,15 @@ static bool answer_header_passes(const struct http_head *head, struct http_span 
 
 	if (is_hop(head, name) || http_span_equal_nocase(name, "via"))
 		return false;
+	if (rewrite->own.name && http_span_equal_nocase(name, rewrite->own.name) &&
+	    !http_span_equal_nocase(name, "set-cookie"))
+		return false;
+	if (rewrite->cors && begins_with(name, CORS_HEADER_PREFIX))
+		return false;
 	if (head->status < 200 && http_span_equal_nocase(name, "content-length"))
 		return false;
-	if ((rewrite->framing == ANSWER_CHUNKED || rewrite->framing == ANSWER_UNTIL_CLOSE) &&
+	if ((rewrite->changed || rewrite->framing == ANSWER_CHUNKED ||
+	     rewrite->framing == ANSWER_UNTIL_CLOSE) &&
 	    http_span_equal_nocase(name, "content-length"))
 		return false;
 	if (!f || is_protected(name))
@@ -221,7 +239,11 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 {
 	const struct snapshot_filters *f = rewrite->filters;
 
-	text_printf(text, "HTTP/1.1 %d %s\r\n", head->status, status_phrase(head->status));
+	text_puts(text, "HTTP/1.1 ");
+	text_uint(text, (uint64_t)head->status);
+	text_puts(text, " ");
+	text_puts(text, status_phrase(head->status));
+	text_puts(text, "\r\n");
 	for (size_t i = 0; i < head->header_count; i++) {
 		if (answer_header_passes(head, head->headers[i].name, rewrite))
 			header_copy(text, &head->headers[i]);
@@ -229,11 +251,18 @@ void headers_format_answer(const struct http_head *head, const struct answer_rew
 	if (rewrite->framing == ANSWER_CHUNKED ||
 	    (rewrite->framing == ANSWER_AS_IS && head->chunked))
 		text_puts(text, "Transfer-Encoding: chunked\r\n");
+	if (rewrite->framing == ANSWER_COUNTED)
+		text_printf(text, "Content-Length: %llu\r\n",
+			    (unsigned long long)rewrite->body_bytes);
 	list_put(text, head, "Via", VIA);
+	if (rewrite->own.name)
+		pairs_put(text, &rewrite->own, 1);
 	if (f) {
 		pairs_put(text, f->response_set, f->response_set_count);
 		pairs_put(text, f->response_add, f->response_add_count);
 	}
+	if (rewrite->cors)
+		cors_format_answer(rewrite->cors, rewrite->request, head, text);
 	if (rewrite->upgrade)
 		upgrade_put(text, head);
 	else if (rewrite->close)
@@ -249,10 +278,7 @@ static bool is_http_again(struct http_span protocol)
 	static const char *const prefixes[] = {"h2", "h3", "http", "tls", "ssl"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		size_t length = strlen(prefixes[i]);
-
-		if (protocol.length >= length &&
-		    http_span_equal_nocase((struct http_span){protocol.data, length}, prefixes[i]))
+		if (begins_with(protocol, prefixes[i]))
 			return true;
 	}
 	return false;

@@ -23,6 +23,7 @@ struct request_rewrite {
 	uint64_t body_bytes;
 	bool upgrade; /* the client's Upgrade goes with it; see headers_ask_upgrade */
 	bool has_body; /* Content-Length is sent, also when it is 0 */
+	bool plain_answer; /* its body will be looked into and changed: no coding is asked for */
 };
 
 /* Appends the head of the request for the model server.  text->cut: too large. */
@@ -35,12 +36,19 @@ enum answer_framing {
 	ANSWER_CHUNKED, /* we make the chunks: the server closes at the end, or gave none */
 	ANSWER_UNTIL_CLOSE, /* HTTP/1.0 client: payload, then the end of the connection */
 	ANSWER_NO_BODY, /* HEAD, 204, 304: lengths are told as they came */
+	ANSWER_COUNTED, /* payload of another length than it came in, all of it here */
 };
 
 struct answer_rewrite {
 	const struct snapshot_filters *filters; /* NULL: none */
+	const struct snapshot_cors *cors; /* NULL: none... */
+	const struct http_head *request; /* ...else whose Origin counts */
 	enum answer_framing framing;
+	uint64_t body_bytes; /* ANSWER_COUNTED */
+	bool changed; /* the server's Content-Length is not that of what is passed on */
 	bool upgrade; /* 101: the server's Upgrade goes with it */
+	struct snapshot_pair own; /* one more header, in place of the server's unless that is
+				     Set-Cookie; name NULL: none */
 	bool close; /* we close the client's connection after it */
 	bool say_keep_alive; /* HTTP/1.0 client that asked for it */
 };

@@ -21,6 +21,7 @@ static void keep_shared(const struct proxy *proxy, int also)
 	size_t count = 0;
 
 	kept[count++] = proxy->lock_fd;
+	kept[count++] = proxy->metrics_fd;
 	kept[count++] = also;
 	for (unsigned i = 0; i < proxy->worker_count; i++) {
 		for (size_t f = 0; f < WORKER_LISTENERS; f++)

@@ -46,11 +46,25 @@ static int listener_open(const char *address, uint16_t *port, int *ret_fd)
 	return 0;
 }
 
-static int group_open(int (*listeners)[WORKER_LISTENERS], unsigned count, size_t family)
+/* `held` members of the group are there already; the rest join them. */
+static int group_open(int (*listeners)[WORKER_LISTENERS], unsigned held, unsigned count,
+		      size_t family)
 {
+	struct ip_addr addr;
 	uint16_t port = 0;
 
-	for (unsigned i = 0; i < count; i++) {
+	if (held) {
+		struct sockaddr_storage sa;
+		socklen_t length = sizeof(sa);
+
+		if (listeners[0][family] < 0)
+			return 0;
+		if (getsockname(listeners[0][family], (struct sockaddr *)&sa, &length) < 0)
+			return log_error(-errno, "%s: cannot read where it listens (%s)",
+					 addresses[family], strerror(errno));
+		address_from_sockaddr(&sa, &addr, &port);
+	}
+	for (unsigned i = held; i < count; i++) {
 		int err = listener_open(addresses[family], &port, &listeners[i][family]);
 
 		if (!err)
@@ -66,16 +80,16 @@ static int group_open(int (*listeners)[WORKER_LISTENERS], unsigned count, size_t
 	return 0;
 }
 
-int listeners_open(int (*listeners)[WORKER_LISTENERS], unsigned count)
+int listeners_open(int (*listeners)[WORKER_LISTENERS], unsigned held, unsigned count)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = held; i < count; i++) {
 		for (size_t f = 0; f < WORKER_LISTENERS; f++)
 			listeners[i][f] = -1;
 	}
 	for (size_t f = 0; f < WORKER_LISTENERS && !err; f++)
-		err = group_open(listeners, count, f);
+		err = group_open(listeners, held, count, f);
 	return err;
 }
 
@@ -101,4 +115,10 @@ int listeners_publish(const struct maps *maps, int (*listeners)[WORKER_LISTENERS
 					 strerror(-err));
 	}
 	return 0;
+}
+
+void listeners_withdraw(const struct maps *maps)
+{
+	for (uint32_t f = 0; f < WORKER_LISTENERS; f++)
+		listeners_remove(maps, f); /* an empty one is as good */
 }

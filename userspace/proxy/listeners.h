@@ -9,10 +9,14 @@
 
 struct maps;
 
-/* Fills `count` pairs.  A host without IPv6 has -1 there.  Logs. */
-int listeners_open(int (*listeners)[WORKER_LISTENERS], unsigned count);
+/* Fills `count` pairs, the first `held` of which are open already (another proxy's,
+ * handed over): the others join their group.  A host without IPv6 has -1 there.  Logs. */
+int listeners_open(int (*listeners)[WORKER_LISTENERS], unsigned held, unsigned count);
 void listeners_close(int (*listeners)[WORKER_LISTENERS], unsigned count);
 /* Gives one member a family to sk_lookup.  Logs. */
 int listeners_publish(const struct maps *maps, int (*listeners)[WORKER_LISTENERS]);
+/* Takes it away again: a connection that begins after this is refused, one that has
+ * begun still reaches its listener. */
+void listeners_withdraw(const struct maps *maps);
 
 #endif

@@ -22,7 +22,9 @@ const struct proxy_options proxy_options_default = {
 	.sessions_max = 4096,
 	.buffers_max = 4096,
 	.attempts = 4,
+	.mirrors_max = 64,
 	.connect_timeout_ms = 1000,
+	.head_timeout_s = 15,
 	.request_timeout_s = 600,
 	.upgrade_idle_s = 300,
 	.drain_timeout_s = 30,
@@ -71,6 +73,13 @@ static int set_proxy_protocol(void *ctx, const char *value)
 {
 	(void)value;
 	((struct proxy_options *)ctx)->proxy_protocol = true;
+	return 0;
+}
+
+static int set_replace(void *ctx, const char *value)
+{
+	(void)value;
+	((struct proxy_options *)ctx)->replace = true;
 	return 0;
 }
 
@@ -128,8 +137,10 @@ NUMBER(workers, "workers", 1, PROXY_WORKERS_MAX)
 NUMBER(body_bytes_max, "body-bytes-max", 1, 1ul << 40)
 NUMBER(sessions_max, "sessions-max", 1, 1ul << 20)
 NUMBER(buffers_max, "buffers-max", 16, 1ul << 20)
+NUMBER(mirrors_max, "mirrors-max", 0, 65536)
 NUMBER(attempts, "attempts", 1, ATTEMPTS_MAX)
 NUMBER(connect_timeout_ms, "connect-timeout-ms", 1, 600000)
+NUMBER(head_timeout_s, "head-timeout-s", 1, 86400)
 NUMBER(request_timeout_s, "request-timeout-s", 1, 86400)
 NUMBER(upgrade_idle_s, "upgrade-idle-s", 1, 86400)
 NUMBER(drain_timeout_s, "drain-timeout-s", 0, 86400)
@@ -195,10 +206,14 @@ static const struct option_row rows[] = {
 	{"sessions-max", 0, "N", "client connections of one worker, else 429 (4096)",
 	 set_sessions_max},
 	{"buffers-max", 0, "N", "buffers of 32 KiB of one worker (4096)", set_buffers_max},
+	{"mirrors-max", 0, "N", "copies of requests for mirrors of one worker at once (64)",
+	 set_mirrors_max},
 	{"attempts", 0, "N", "endpoints a request may be sent to, one after the other (4)",
 	 set_attempts},
 	{"connect-timeout-ms", 0, "N", "for a connection to an endpoint (1000)",
 	 set_connect_timeout_ms},
+	{"head-timeout-s", 0, "N",
+	 "from a request's first byte to the end of its head, else 408 (15)", set_head_timeout_s},
 	{"request-timeout-s", 0, "N", "for a request whose route says nothing (600)",
 	 set_request_timeout_s},
 	{"upgrade-idle-s", 0, "N", "how long an upgraded connection may be silent, both ways (300)",
@@ -224,6 +239,9 @@ static const struct option_row rows[] = {
 	{"proxy-protocol", 0, NULL,
 	 "every connection begins with a PROXY header (v1 or v2), else it is closed",
 	 set_proxy_protocol},
+	{"replace", 0, NULL,
+	 "take the place of the proxy that runs, if one does: it finishes what it has",
+	 set_replace},
 	{"proxy-protocol-from", 0, "PREFIX,...",
 	 "the same, and connections from elsewhere are closed: 10.1.0.0/16,2001:db8::/32",
 	 set_balancers},

@@ -28,12 +28,15 @@ struct proxy_options {
 	uint64_t body_bytes_max;
 	size_t sessions_max; /* of one worker */
 	size_t buffers_max; /* of one worker */
+	size_t mirrors_max; /* of one worker, at once */
 	unsigned attempts;
 	unsigned connect_timeout_ms;
+	unsigned head_timeout_s;
 	unsigned request_timeout_s;
 	unsigned upgrade_idle_s;
 	unsigned drain_timeout_s;
 	bool proxy_protocol; /* every connection begins with a PROXY header */
+	bool replace; /* take the place of the proxy that runs */
 	struct prefix balancers[BALANCERS_MAX]; /* who may send one; others are closed */
 	size_t balancer_count; /* 0: anybody */
 	struct client_limits clients;

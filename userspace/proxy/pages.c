@@ -7,6 +7,7 @@
 #include "userspace/http/serve.h"
 #include "userspace/proxy/error.h"
 #include "userspace/proxy/exchange.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/proxy.h"
 #include "userspace/schedule/score.h"
 #include "userspace/telemetry/exposition.h"
@@ -14,6 +15,7 @@
 
 _Static_assert(PROXY_ERROR_COUNT <= PROXY_NAMES_MAX, "every error has a counter");
 _Static_assert(FAILURE_COUNT <= PROXY_NAMES_MAX, "every failure has a counter");
+_Static_assert(MIRROR_COUNT <= PROXY_NAMES_MAX, "every outcome has a counter");
 _Static_assert(PICK_REASON_COUNT <= PROXY_NAMES_MAX, "every reason has a counter");
 
 static void names_fill(struct proxy_metrics_names *names)
@@ -24,6 +26,8 @@ static void names_fill(struct proxy_metrics_names *names)
 		names->retries[i] = exchange_failure_name((enum exchange_failure)i);
 	for (unsigned i = 0; i < PICK_NONE_EMPTY; i++)
 		names->picks[i] = pick_reason_name((enum pick_reason)i);
+	for (unsigned i = 0; i < MIRROR_COUNT; i++)
+		names->mirrors[i] = mirror_outcome_name((enum mirror_outcome)i);
 }
 
 static void answer_metrics(const struct proxy *proxy, struct server_answer *answer)

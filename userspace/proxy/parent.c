@@ -15,13 +15,12 @@
 #include "userspace/base/clock.h"
 #include "userspace/base/file.h"
 #include "userspace/base/log.h"
-#include "userspace/base/loop.h"
 #include "userspace/http/serve.h"
 #include "userspace/proxy/keeper.h"
 #include "userspace/proxy/listeners.h"
 #include "userspace/proxy/pages.h"
+#include "userspace/proxy/parent_parts.h"
 #include "userspace/proxy/process.h"
-#include "userspace/proxy/proxy.h"
 #include "userspace/proxy/rows.h"
 #include "userspace/proxy/worker_process.h"
 #include "userspace/telemetry/proxy_metrics.h"
@@ -31,28 +30,6 @@
 #define PINS_NS (250 * NS_PER_MS)
 #define YOUNG_NS NS_PER_S /* a worker that dies younger than this is not replaced at once */
 #define KILL_AFTER_NS (2 * NS_PER_S) /* beyond the drain time-out */
-
-struct worker_slot {
-	pid_t pid; /* 0: none */
-	uint64_t started_ns;
-};
-
-struct parent {
-	struct proxy *proxy;
-	struct loop *loop;
-	struct server *server;
-	struct watch signals;
-	struct watch keeper;
-	pid_t keeper_pid; /* 0: none */
-	struct timer tick;
-	struct timer pins_look;
-	struct worker_slot workers[PROXY_WORKERS_MAX];
-	ino_t pins_held, pins_other; /* of the contract's pin */
-	bool stopping;
-	bool killed;
-	uint64_t kill_at_ns;
-	bool took_over; /* we were the keeper: start again as the parent */
-};
 
 /* ---- workers ---- */
 
@@ -74,7 +51,7 @@ static void worker_start(struct parent *parent, unsigned index)
 	__atomic_fetch_add(&parent->proxy->metrics->worker_starts, 1, __ATOMIC_RELAXED);
 }
 
-static void workers_signal(const struct parent *parent, int signal_number)
+void parent_workers_signal(const struct parent *parent, int signal_number)
 {
 	for (unsigned i = 0; i < parent->proxy->worker_count; i++) {
 		if (parent->workers[i].pid)
@@ -104,6 +81,8 @@ static void worker_ended(struct parent *parent, unsigned index, int status)
 	slot->pid = 0;
 	rows_sweep(parent->proxy->rows_path, parent->proxy->maps, parent->proxy->metrics,
 		   parent->proxy->clients);
+	if (!parent->stopping && parent->proxy->ready_fd >= 0)
+		succession_fail(parent, "a worker ended before it served");
 	if (!parent->stopping && clock_monotonic_ns() - slot->started_ns >= YOUNG_NS)
 		worker_start(parent, index);
 }
@@ -118,6 +97,8 @@ static void children_reap(struct parent *parent)
 			if (parent->workers[i].pid == pid)
 				worker_ended(parent, i, status);
 		}
+		if (parent->heir_pid == pid)
+			heir_ended(parent);
 	}
 }
 
@@ -125,11 +106,12 @@ static void children_reap(struct parent *parent)
 
 static void stop_finish(struct parent *parent)
 {
-	unlink(parent->proxy->pid_path);
+	if (parent->owner)
+		unlink(parent->proxy->pid_path);
 	loop_stop(parent->loop);
 }
 
-static void keeper_end(struct parent *parent)
+void parent_keeper_end(struct parent *parent)
 {
 	int fd = parent->keeper.fd;
 
@@ -142,23 +124,41 @@ static void keeper_end(struct parent *parent)
 	parent->keeper_pid = 0;
 }
 
-static void stop_begin(struct parent *parent)
+void parent_stopping(struct parent *parent)
 {
 	struct proxy *proxy = parent->proxy;
 
-	if (parent->stopping) { /* asked twice: now */
-		workers_signal(parent, SIGKILL);
-		return;
-	}
-	log_info("stopping: answers under way have %u s to finish", proxy->options.drain_timeout_s);
 	parent->stopping = true;
 	parent->kill_at_ns = loop_now_ns(parent->loop) + proxy->options.drain_timeout_s * NS_PER_S +
 			     KILL_AFTER_NS;
-	keeper_end(parent);
-	workers_signal(parent, SIGTERM);
 	listeners_close(proxy->listeners, proxy->worker_count);
 	if (!workers_alive(parent))
 		stop_finish(parent);
+}
+
+void parent_stop(struct parent *parent)
+{
+	struct proxy *proxy = parent->proxy;
+
+	if (parent->stopping)
+		return;
+	log_info("stopping: answers under way have %u s to finish", proxy->options.drain_timeout_s);
+	if (parent->owner) {
+		unlink(proxy->socket_path);
+		heirs_dismiss(parent);
+		listeners_withdraw(proxy->maps);
+	}
+	parent_keeper_end(parent);
+	parent_workers_signal(parent, SIGTERM);
+	parent_stopping(parent);
+}
+
+static void stop_asked(struct parent *parent)
+{
+	if (parent->asked) /* twice: now */
+		parent_workers_signal(parent, SIGKILL);
+	parent->asked = true;
+	parent_stop(parent);
 }
 
 static void on_signal(struct watch *watch, uint32_t events)
@@ -172,9 +172,10 @@ static void on_signal(struct watch *watch, uint32_t events)
 	while (read(watch->fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGTERM:
-		case SIGINT: stop_begin(parent); break;
+		case SIGINT: stop_asked(parent); break;
 		case SIGCHLD: children_reap(parent); break;
-		case SIGUSR1: workers_signal(parent, SIGUSR1); break;
+		case SIGUSR1: parent_workers_signal(parent, SIGUSR1); break;
+		case SIGUSR2: heir_start(parent); break;
 		default: break;
 		}
 	}
@@ -186,7 +187,7 @@ static void on_signal(struct watch *watch, uint32_t events)
 
 static void on_keeper_gone(struct watch *watch, uint32_t events);
 
-static void keeper_make(struct parent *parent)
+void parent_keeper_make(struct parent *parent)
 {
 	int fd = -1;
 	bool took_over = false;
@@ -215,7 +216,7 @@ static void on_keeper_gone(struct watch *watch, uint32_t events)
 	loop_unwatch(parent->loop, watch);
 	close(fd);
 	parent->keeper_pid = 0;
-	keeper_make(parent);
+	parent_keeper_make(parent);
 	if (parent->took_over)
 		loop_stop(parent->loop);
 }
@@ -225,8 +226,15 @@ static void on_keeper_gone(struct watch *watch, uint32_t events)
 static void server_make(struct parent *parent)
 {
 	const struct proxy_options *options = &parent->proxy->options;
+	int err = -EADDRNOTAVAIL;
 
-	if (!parent->server && !options->metrics_off && !parent->stopping)
+	if (parent->server || options->metrics_off || parent->stopping)
+		return;
+	if (parent->proxy->page_fd >= 0)
+		err = server_new_over(parent->loop, TAKE_FD(parent->proxy->page_fd),
+				      &options->metrics_addr, options->metrics_port, pages_answer,
+				      parent->proxy, &parent->server);
+	if (err)
 		server_new(parent->loop, &options->metrics_addr, options->metrics_port,
 			   pages_answer, parent->proxy, &parent->server);
 }
@@ -264,13 +272,13 @@ static void pins_check(struct parent *parent)
 	maps_close(proxy->maps);
 	proxy->maps = maps;
 	parent->pins_held = now;
-	keeper_end(parent);
-	keeper_make(parent);
+	parent_keeper_end(parent);
+	parent_keeper_make(parent);
 	if (parent->took_over)
 		return;
 	for (unsigned i = 0; i < proxy->worker_count; i++) {
 		if (parent->workers[i].pid)
-			kill(parent->workers[i].pid, SIGTERM);
+			kill(parent->workers[i].pid, SIGUSR2);
 		parent->workers[i].pid = 0; /* it ends by itself, unknown to us */
 		worker_start(parent, i);
 	}
@@ -284,7 +292,7 @@ static void workers_check(struct parent *parent)
 	}
 	if (parent->stopping && !parent->killed && loop_now_ns(parent->loop) > parent->kill_at_ns) {
 		log_warning("%u workers did not end in time; killing them", workers_alive(parent));
-		workers_signal(parent, SIGKILL);
+		parent_workers_signal(parent, SIGKILL);
 		parent->killed = true;
 	}
 }
@@ -300,8 +308,8 @@ static void on_tick(struct timer *timer)
 		   parent->proxy->clients);
 	server_make(parent);
 	workers_check(parent);
-	if (!parent->stopping && !parent->keeper_pid)
-		keeper_make(parent);
+	if (!parent->stopping && parent->owner && !parent->keeper_pid)
+		parent_keeper_make(parent);
 	if (parent->took_over)
 		loop_stop(parent->loop);
 }
@@ -314,7 +322,8 @@ static void on_pins_look(struct timer *timer)
 	if (parent->took_over || parent->stopping)
 		return;
 	loop_timer_after(parent->loop, timer, PINS_NS);
-	pins_check(parent);
+	if (parent->owner)
+		pins_check(parent);
 	if (parent->took_over)
 		loop_stop(parent->loop);
 }
@@ -331,6 +340,7 @@ static int signals_watch(struct parent *parent)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -355,6 +365,20 @@ static int pid_write(const struct proxy *proxy)
 	return 0;
 }
 
+/* Without the socket it serves all the same, but nobody can take its place. */
+int parent_own(struct parent *parent)
+{
+	int err = pid_write(parent->proxy);
+
+	if (err)
+		return err;
+	parent->owner = true;
+	parent_keeper_make(parent);
+	if (!parent->took_over)
+		heirs_watch(parent);
+	return 0;
+}
+
 /* The first life must have its metrics page; a later one tries until it has. */
 static int parent_begin(struct parent *parent, bool first)
 {
@@ -368,13 +392,17 @@ static int parent_begin(struct parent *parent, bool first)
 	server_make(parent);
 	if (first && !parent->server && !proxy->options.metrics_off)
 		return -EADDRINUSE;
-	err = pid_write(proxy);
-	if (err)
-		return err;
 	parent->pins_held = pins_look(parent);
-	keeper_make(parent);
-	if (parent->took_over)
-		return 0;
+	if (proxy->predecessor_fd >= 0) {
+		err = predecessor_watch(parent);
+		if (err)
+			return log_error(err, "parent: cannot wait for its workers (%s)",
+					 strerror(-err));
+	} else {
+		err = parent_own(parent);
+	}
+	if (err || parent->took_over)
+		return err;
 	for (unsigned i = 0; i < proxy->worker_count; i++)
 		worker_start(parent, i);
 	parent->tick = TIMER_INIT(on_tick);
@@ -392,6 +420,8 @@ static void parent_leave(struct parent *parent)
 	if (!parent->loop)
 		return;
 	server_free(parent->server);
+	if (!parent->took_over)
+		heirs_dismiss(parent);
 	loop_unwatch(parent->loop, &parent->signals);
 	if (signals >= 0)
 		close(signals);
@@ -407,16 +437,17 @@ int parent_run(struct proxy *proxy)
 		int err;
 
 		parent.signals.fd = parent.keeper.fd = -1;
+		parent.heirs.fd = parent.heir.fd = parent.ready.fd = parent.predecessor.fd = -1;
 		err = parent_begin(&parent, first);
 		if (!err && !parent.took_over)
 			err = loop_run(parent.loop);
 		if (!parent.took_over && err) {
-			keeper_end(&parent);
-			workers_signal(&parent, SIGKILL);
+			parent_keeper_end(&parent);
+			parent_workers_signal(&parent, SIGKILL);
 		}
 		parent_leave(&parent);
 		if (!parent.took_over)
-			return err;
+			return err ?: parent.failed ? -ECANCELED : 0;
 		first = false;
 		log_warning("the parent was killed; this process (pid %d) takes its place",
 			    (int)getpid());

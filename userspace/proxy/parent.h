@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The process that owns the proxy: starts workers and starts them again, sweeps
- * what dead ones left, serves /metrics, and ends all in order.  It parses
- * nothing from outside.
+ * what dead ones left, serves /metrics, hands all of it to a successor when one is
+ * started (handover.h), and ends all in order.  It parses nothing from outside.
  *
  *	parent --- forks ---> workers      a dead one is replaced at once; its listener
  *	   |                               lives on in the parent, with its queue
@@ -14,8 +14,8 @@
 
 struct proxy;
 
-/* Until SIGTERM or SIGINT; 0 or -errno.  In a process that was forked off and is
- * no parent any more it does not return. */
+/* Until SIGTERM or SIGINT, or until a successor has its place; 0 or -errno.  In a process that was
+ * forked off and is no parent any more it does not return. */
 int parent_run(struct proxy *proxy);
 
 #endif

@@ -158,22 +158,52 @@ candidate_read(struct placement *placement, const struct snapshot *snapshot,
 	return c;
 }
 
+static struct score_request score_request_of(const struct placement *placement,
+					     const struct placement_request *request)
+{
+	return (struct score_request){
+		.tokens = request->tokens,
+		.tokens_mean = (uint64_t)placement->tokens_mean,
+	};
+}
+
+static size_t candidate_count(const struct snapshot_pool *pool)
+{
+	return pool->endpoint_count < ENDPOINTS_MAX ? pool->endpoint_count : ENDPOINTS_MAX;
+}
+
 struct pick placement_pick(struct placement *placement, const struct snapshot *snapshot,
 			   const struct snapshot_pool *pool,
 			   const struct placement_request *request, uint64_t now_ns,
 			   uint64_t real_ns)
 {
-	struct score_request score = {
-		.tokens = request->tokens,
-		.tokens_mean = (uint64_t)placement->tokens_mean,
-	};
-	size_t count = pool->endpoint_count < ENDPOINTS_MAX ? pool->endpoint_count : ENDPOINTS_MAX;
+	struct score_request score = score_request_of(placement, request);
+	size_t count = candidate_count(pool);
 	struct score_bias of_pool = pool_bias(placement, pool, count);
 
 	for (size_t i = 0; i < count; i++)
 		placement->candidates[i] = candidate_read(placement, snapshot, &pool->endpoints[i],
 							  &of_pool, request, now_ns, real_ns);
 	return score_pick(&placement->config, &score, placement->candidates, count);
+}
+
+struct pick placement_pick_one(struct placement *placement, const struct snapshot *snapshot,
+			       const struct snapshot_pool *pool, size_t index,
+			       const struct placement_request *request, uint64_t now_ns,
+			       uint64_t real_ns)
+{
+	struct score_request score = score_request_of(placement, request);
+	struct score_bias of_pool = pool_bias(placement, pool, candidate_count(pool));
+	struct score_candidate candidate = candidate_read(
+		placement, snapshot, &pool->endpoints[index], &of_pool, request, now_ns, real_ns);
+	struct pick pick = {.index = SIZE_MAX, .runner_up = SIZE_MAX};
+
+	if (candidate.out > OUT_SUSPECT)
+		return pick;
+	pick = score_pick(&placement->config, &score, &candidate, 1);
+	pick.index = index;
+	pick.reason = PICK_PERSISTED;
+	return pick;
 }
 
 /* ---- what is learnt ---- */

@@ -47,6 +47,13 @@ struct pick placement_pick(struct placement *placement, const struct snapshot *s
 			   const struct placement_request *request, uint64_t now_ns,
 			   uint64_t real_ns);
 
+/* The same with one candidate, pool->endpoints[index]: it is picked (PICK_PERSISTED) unless
+ * it is down, drained, ejected or was tried. */
+struct pick placement_pick_one(struct placement *placement, const struct snapshot *snapshot,
+			       const struct snapshot_pool *pool, size_t index,
+			       const struct placement_request *request, uint64_t now_ns,
+			       uint64_t real_ns);
+
 /* The request goes there: for turns among equals, trials and the mean. */
 void placement_given(struct placement *placement, uint32_t endpoint, uint32_t generation,
 		     uint32_t cluster, uint64_t tokens, uint64_t now_ns);

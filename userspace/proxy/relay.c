@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "userspace/base/text.h"
-#include "userspace/proxy/exchange.h"
+#include "userspace/model/restore.h"
+#include "userspace/proxy/exchange_parts.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/worker.h"
 
@@ -22,49 +23,83 @@ static void parcel_add(struct parcel *parcel, const void *data, size_t length)
 		parcel->vectors[parcel->count++] = (struct iovec){(void *)data, length};
 }
 
-static enum answer_framing framing_choose(const struct exchange *x, bool old_client)
+/* `here`: bytes of the body that have come. */
+static enum answer_framing framing_choose(const struct exchange *x, const struct http_head *head,
+					  size_t here)
 {
+	bool old_client = x->session->old_client;
+
 	switch (x->parser.framing) {
 	case HTTP_BODY_NONE: return ANSWER_NO_BODY;
-	case HTTP_BODY_LENGTH: return ANSWER_AS_IS;
-	case HTTP_BODY_CHUNKED: return old_client ? ANSWER_UNTIL_CLOSE : ANSWER_AS_IS;
-	case HTTP_BODY_UNTIL_CLOSE: return old_client ? ANSWER_UNTIL_CLOSE : ANSWER_CHUNKED;
+	case HTTP_BODY_LENGTH:
+		if (!x->restoring)
+			return ANSWER_AS_IS;
+		if ((uint64_t)head->content_length <= here)
+			return ANSWER_COUNTED;
+		break;
+	case HTTP_BODY_CHUNKED:
+		if (!x->restoring && !old_client)
+			return ANSWER_AS_IS;
+		break;
+	case HTTP_BODY_UNTIL_CLOSE: break;
 	}
-	return ANSWER_UNTIL_CLOSE;
+	return old_client ? ANSWER_UNTIL_CLOSE : ANSWER_CHUNKED;
+}
+
+/* What one read holds of the answer. */
+struct taken {
+	const char *data; /* to be passed on */
+	size_t length;
+	bool rest; /* there are bytes behind the message */
+	enum http_parse parse;
+};
+
+static void payload_observe(struct exchange *x, struct http_span payload, struct text *restored)
+{
+	struct restore restore = {&x->session->looking.usage, x->facts.name, x->facts.name_length};
+
+	if (x->restoring)
+		restore_feed(&restore, payload.data, payload.length, restored);
+	else if (x->observed)
+		usage_observer_feed(&x->session->looking.usage, payload.data, payload.length);
 }
 
 /* Runs the parser over `data`.  With AS_IS the bytes are passed on as they are,
- * else payloads are moved together at the start of `data`.  *ret_out: how many
- * bytes there are to pass on; *ret_rest: bytes behind the message. */
-static enum http_parse body_take(struct exchange *x, char *data, size_t length, size_t *ret_out,
-				 size_t *ret_rest)
+ * else payloads are moved together at the start of `data`, or in w->restored. */
+static struct taken body_take(struct exchange *x, char *data, size_t length)
 {
-	enum http_parse parse = HTTP_PARSE_INCOMPLETE;
+	struct worker *w = x->session->worker;
+	struct taken taken = {.data = data, .parse = HTTP_PARSE_INCOMPLETE};
 	size_t at = 0, payload_bytes = 0;
+	struct text restored;
 
+	text_init(&restored, w->restored, sizeof(w->restored));
 	do {
 		struct http_span payload;
 		size_t used = 0;
 
-		parse = http_parser_body(&x->parser, data + at, length - at, &used, &payload);
-		if (parse == HTTP_PARSE_BAD) {
+		taken.parse = http_parser_body(&x->parser, data + at, length - at, &used, &payload);
+		if (taken.parse == HTTP_PARSE_BAD) {
 			at += used; /* the end of a chunk, say: relay_tell_cut counts on it */
 			break;
 		}
-		if (x->observed && payload.length)
-			usage_observer_feed(&x->session->looking.usage, payload.data,
-					    payload.length);
-		if (x->framing != ANSWER_AS_IS && payload.length) {
+		if (payload.length)
+			payload_observe(x, payload, &restored);
+		if (x->framing != ANSWER_AS_IS && !x->restoring && payload.length) {
 			memmove(data + payload_bytes, payload.data, payload.length);
 			payload_bytes += payload.length;
 		}
 		at += used;
 		if (!used)
 			break;
-	} while (parse == HTTP_PARSE_INCOMPLETE && at < length);
-	*ret_out = x->framing == ANSWER_AS_IS ? at : payload_bytes;
-	*ret_rest = length - at;
-	return parse;
+	} while (taken.parse == HTTP_PARSE_INCOMPLETE && at < length);
+	taken.length = x->framing == ANSWER_AS_IS ? at : payload_bytes;
+	taken.rest = length > at;
+	if (x->restoring) {
+		taken.data = restored.data;
+		taken.length = restored.length;
+	}
+	return taken;
 }
 
 static void parcel_body(struct exchange *x, struct parcel *parcel, const char *data, size_t length,
@@ -79,9 +114,11 @@ static void parcel_body(struct exchange *x, struct parcel *parcel, const char *d
 		return;
 	}
 	if (length) {
-		int n = snprintf(parcel->chunk_size, sizeof(parcel->chunk_size), "%zx\r\n", length);
+		struct text size = TEXT_INIT(parcel->chunk_size);
 
-		parcel_add(parcel, parcel->chunk_size, (size_t)n);
+		text_hex(&size, length);
+		text_puts(&size, "\r\n");
+		parcel_add(parcel, size.data, size.length);
 		parcel_add(parcel, data, length);
 		parcel_add(parcel, end, last ? sizeof(end) - 1 : 2);
 	} else if (last) {
@@ -100,33 +137,39 @@ static void relay_complete(struct exchange *x, bool rest)
 	session_answered(s);
 }
 
-static void relay_pass(struct exchange *x, struct parcel *parcel, char *data, size_t length)
+static void relay_pass(struct exchange *x, struct parcel *parcel, const struct taken *taken)
 {
 	struct session *s = x->session;
-	size_t out = 0, rest = 0;
-	enum http_parse parse = body_take(x, data, length, &out, &rest);
 
-	parcel_body(x, parcel, data, out, parse == HTTP_PARSE_COMPLETE);
+	parcel_body(x, parcel, taken->data, taken->length, taken->parse == HTTP_PARSE_COMPLETE);
 	if (parcel->count && !session_send(s, parcel->vectors, parcel->count))
 		return;
-	if (parse == HTTP_PARSE_BAD)
+	if (taken->parse == HTTP_PARSE_BAD)
 		exchange_cut(x, FAILURE_BAD_ANSWER);
-	else if (parse == HTTP_PARSE_COMPLETE)
-		relay_complete(x, rest > 0);
+	else if (taken->parse == HTTP_PARSE_COMPLETE)
+		relay_complete(x, taken->rest);
 }
 
 void relay_begin(struct exchange *x, const struct http_head *head, char *data, size_t length)
 {
 	struct session *s = x->session;
 	struct worker *w = s->worker;
-	struct answer_rewrite rewrite = {.filters = &x->choice.rule->filters};
+	struct answer_rewrite rewrite = {.filters = x->choice.filters, .cors = x->cors};
 	struct parcel parcel = {0};
-	struct text text;
+	char own[OWN_HEADER_BYTES];
+	struct text text, own_value = TEXT_INIT(own);
+	struct taken taken;
 
-	x->framing = framing_choose(x, s->old_client);
+	x->framing = framing_choose(x, head, length);
 	if (x->framing == ANSWER_UNTIL_CLOSE || w->draining)
 		s->keep_alive = false;
+	taken = body_take(x, data, length);
+	if (x->cors)
+		rewrite.request = session_head(s);
 	rewrite.framing = x->framing;
+	rewrite.body_bytes = taken.length;
+	rewrite.changed = x->restoring;
+	rewrite.own = (struct snapshot_pair){exchange_persist_answer(x, &own_value), own};
 	rewrite.close = !s->keep_alive;
 	rewrite.say_keep_alive = s->old_client;
 	text_init(&text, w->head_text, sizeof(w->head_text));
@@ -140,14 +183,15 @@ void relay_begin(struct exchange *x, const struct http_head *head, char *data, s
 	}
 	exchange_committed(x);
 	parcel_add(&parcel, text.data, text.length);
-	relay_pass(x, &parcel, data, length);
+	relay_pass(x, &parcel, &taken);
 }
 
 void relay_feed(struct exchange *x, char *data, size_t length)
 {
+	struct taken taken = body_take(x, data, length);
 	struct parcel parcel = {0};
 
-	relay_pass(x, &parcel, data, length);
+	relay_pass(x, &parcel, &taken);
 }
 
 void relay_eof(struct exchange *x)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The answer's bytes on their way from the endpoint to the client: each read is
  * passed on with one write, whatever its size, and framing is checked as it
- * passes.  While the client does not take them nothing more is read. */
+ * passes.  Where the model goes by another name the client's own is put back on
+ * the way, which makes chunks and lengths ours.  While the client does not take them nothing more
+ * is read. */
 #ifndef SLUICE_PROXY_RELAY_H
 #define SLUICE_PROXY_RELAY_H
 

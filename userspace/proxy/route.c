@@ -348,6 +348,7 @@ enum route_verdict route_match(const struct snapshot *snapshot, const struct rou
 	}
 	if (!choice.route)
 		return ROUTE_NO_ROUTE;
+	choice.filters = &choice.rule->filters;
 	*ret_choice = choice;
 	return ROUTE_OK;
 }
@@ -365,6 +366,38 @@ size_t route_backend(const struct snapshot_rule *rule, uint64_t random)
 		at -= rule->backends[i].weight;
 	}
 	return SIZE_MAX;
+}
+
+void route_choose_backend(struct route_choice *choice, size_t index)
+{
+	const struct snapshot_filters *own = choice->rule->backends[index].filters;
+
+	choice->filters = own ? own : &choice->rule->filters;
+}
+
+static bool rewrite_matches(const struct snapshot_rewrite *rewrite, const char *model)
+{
+	for (size_t i = 0; i < rewrite->model_count; i++) {
+		if (strcmp(rewrite->models[i], model) == 0)
+			return true;
+	}
+	return !rewrite->model_count;
+}
+
+const char *route_served_name(const struct snapshot_pool *pool, const char *model, uint64_t random)
+{
+	for (size_t i = 0; i < pool->rewrite_count; i++) {
+		const struct snapshot_rewrite *rewrite = &pool->rewrites[i];
+		const struct snapshot_rewrite_target *target = rewrite->targets;
+		uint64_t at = random % rewrite->weight_sum;
+
+		if (!rewrite_matches(rewrite, model))
+			continue;
+		for (; at >= target->weight; target++)
+			at -= target->weight;
+		return strcmp(target->model, model) == 0 ? NULL : target->model;
+	}
+	return NULL;
 }
 
 const char *route_base_model(const struct snapshot *snapshot, const char *model)
@@ -502,7 +535,7 @@ static void query_append(struct http_span query, struct text *text)
 void route_path_rewrite(const struct route_choice *choice, struct http_span path,
 			struct http_span query, struct text *text)
 {
-	const struct snapshot_filters *f = &choice->rule->filters;
+	const struct snapshot_filters *f = choice->filters;
 
 	path_change(choice, f->rewrite_type, f->rewrite_path, path, text);
 	query_append(query, text);
@@ -511,7 +544,7 @@ void route_path_rewrite(const struct route_choice *choice, struct http_span path
 void route_redirect_location(const struct route_choice *choice, const struct route_request *request,
 			     struct text *text)
 {
-	const struct snapshot_filters *f = &choice->rule->filters;
+	const struct snapshot_filters *f = choice->filters;
 	const char *scheme = f->redirect_scheme ? f->redirect_scheme : "http";
 	uint16_t usual = strcmp(scheme, "https") == 0 ? 443 : 80;
 	uint16_t port = f->redirect_port;

@@ -53,6 +53,8 @@ struct route_choice {
 	const struct snapshot_route *route;
 	const struct snapshot_rule *rule;
 	const struct snapshot_match *match; /* the one of the rule that won */
+	const struct snapshot_filters
+		*filters; /* in force: the rule's until a backend has its own */
 };
 
 enum route_verdict route_match(const struct snapshot *snapshot, const struct route_request *request,
@@ -61,6 +63,11 @@ enum route_verdict route_match(const struct snapshot *snapshot, const struct rou
 /* Index of the backend that `random` falls on, by weight; SIZE_MAX: the rule has
  * no weight at all. */
 size_t route_backend(const struct snapshot_rule *rule, uint64_t random);
+
+/* The filters in force are those for this backend of the rule. */
+void route_choose_backend(struct route_choice *choice, size_t index);
+/* The model's name in that pool, `random` choosing by weight; NULL: as the client says it. */
+const char *route_served_name(const struct snapshot_pool *pool, const char *model, uint64_t random);
 
 /* The base model of an adapter or served name, or NULL. */
 const char *route_base_model(const struct snapshot *snapshot, const char *model);
@@ -77,11 +84,11 @@ const char *route_target_split(struct http_span target, struct http_span *ret_pa
 /* Host header to lower case without port; false: too long. */
 bool route_host_normalize(struct http_span host, char ret_host[HOST_MAX]);
 
-/* Appends the path as the rule's filters rewrite it, then the query as it was. */
+/* Appends the path as the filters in force rewrite it, then the query as it was. */
 void route_path_rewrite(const struct route_choice *choice, struct http_span path,
 			struct http_span query, struct text *text);
 
-/* Appends the Location of the rule's redirect. */
+/* Appends the Location of the redirect in force. */
 void route_redirect_location(const struct route_choice *choice, const struct route_request *request,
 			     struct text *text);
 

@@ -16,6 +16,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
+#include "userspace/proxy/cors.h"
 #include "userspace/proxy/session_parts.h"
 #include "userspace/proxy/worker.h"
 
@@ -29,15 +30,23 @@ int sessions_init(struct worker *worker, size_t slots)
 	if (!worker->sessions)
 		return -ENOMEM;
 	worker->session_slots = slots;
-	for (size_t i = slots; i-- > 0;) {
-		struct session *s = &worker->sessions[i];
-
-		s->worker = worker;
-		s->fd = -1;
-		s->next_free = worker->session_free;
-		worker->session_free = s;
-	}
 	return 0;
+}
+
+bool sessions_are_left(const struct worker *worker)
+{
+	return worker->session_free || worker->sessions_begun < worker->session_slots;
+}
+
+static struct session *slot_take(struct worker *worker)
+{
+	struct session *s = worker->session_free;
+
+	if (s)
+		worker->session_free = s->next_free;
+	else if (worker->sessions_begun < worker->session_slots)
+		s = &worker->sessions[worker->sessions_begun++];
+	return s;
 }
 
 /* ---- what is watched ---- */
@@ -117,7 +126,7 @@ void session_shut(struct session *s)
 
 void sessions_deinit(struct worker *worker)
 {
-	for (size_t i = 0; i < worker->session_slots; i++) {
+	for (size_t i = 0; i < worker->sessions_begun; i++) {
 		if (session_is_alive(&worker->sessions[i]))
 			session_shut(&worker->sessions[i]);
 	}
@@ -208,8 +217,10 @@ void session_begin_idle(struct session *s)
 	session_input(s, true);
 	if (s->refused_for)
 		session_timer_set(s, SESSION_REFUSED_NS);
+	else if (s->worker->draining)
+		session_drain(s);
 	else
-		session_timer_set(s, s->worker->draining ? SESSION_DRAIN_NS : SESSION_IDLE_NS);
+		session_timer_set(s, SESSION_IDLE_NS);
 }
 
 void session_begin_head(struct session *s)
@@ -217,11 +228,11 @@ void session_begin_head(struct session *s)
 	struct worker *w = s->worker;
 
 	s->state = SESSION_HEAD;
-	s->unparsed = true;
+	s->asked = s->unparsed = true;
 	s->head_length = 0;
 	http_parser_init(&s->parser, HTTP_REQUEST_MESSAGE);
 	exchange_begin(&s->exchange, loop_now_ns(w->loop), clock_realtime_ns());
-	session_timer_set(s, SESSION_HEAD_NS);
+	session_timer_set(s, w->options.head_timeout_s * NS_PER_S);
 }
 
 /* The answer has left: what comes next?  One that began before the worker drains
@@ -265,8 +276,8 @@ void session_refuse(struct session *s, enum proxy_error error,
 {
 	struct proxy_error_detail own = *detail;
 	bool whole = s->state == SESSION_EXCHANGE;
-	char buffer[4096];
-	struct text text = TEXT_INIT(buffer);
+	char buffer[8192], lines[4096];
+	struct text text = TEXT_INIT(buffer), cors = TEXT_INIT(lines);
 	struct iovec vector;
 
 	if (!whole || s->worker->draining)
@@ -274,6 +285,10 @@ void session_refuse(struct session *s, enum proxy_error error,
 	own.shape = s->exchange.error_shape;
 	own.close = !s->keep_alive;
 	own.head_only = s->exchange.head_request;
+	if (s->exchange.cors && s->buffer) {
+		cors_format_answer(s->exchange.cors, session_head(s), NULL, &cors);
+		own.headers = cors.cut ? NULL : lines;
+	}
 	if (detail->message && detail->message != proxy_error_text(error))
 		snprintf(s->exchange.detail, sizeof(s->exchange.detail), "%s", detail->message);
 	proxy_error_format(error, &own, &text);
@@ -410,13 +425,12 @@ static void vip_read(struct session *s)
 void session_open(struct worker *worker, int fd, const struct ip_addr *client, uint16_t client_port,
 		  bool spare)
 {
-	struct session *s = worker->session_free;
+	struct session *s = slot_take(worker);
 
 	if (!s) {
 		close(fd);
 		return;
 	}
-	worker->session_free = s->next_free;
 	*s = (struct session){
 		.worker = worker,
 		.state = worker->options.proxy_protocol ? SESSION_PREFACE : SESSION_IDLE,
@@ -443,7 +457,7 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 		session_client_enter(s);
 		return;
 	}
-	session_timer_set(s, SESSION_HEAD_NS);
+	session_timer_set(s, worker->options.head_timeout_s * NS_PER_S);
 	if (!session_preface_is_believed(s))
 		session_preface_fail(s, ERROR_PROXY_UNTRUSTED);
 }
@@ -451,5 +465,5 @@ void session_open(struct worker *worker, int fd, const struct ip_addr *client, u
 void session_drain(struct session *s)
 {
 	if (s->state == SESSION_IDLE || s->state == SESSION_PREFACE)
-		session_timer_set(s, SESSION_DRAIN_NS);
+		session_timer_set(s, s->asked ? SESSION_DRAIN_NS : SESSION_DRAIN_FIRST_NS);
 }

@@ -79,6 +79,7 @@ struct session {
 	uint64_t paced_at_ns; /* since when */
 	uint64_t paced_ns; /* for how long, before and within this request */
 	bool busy; /* inside an event of its own: session_pump runs at its end */
+	bool asked; /* a request has begun on this connection */
 	bool unparsed; /* the buffer has bytes the parser has not seen */
 	bool input_paused; /* EPOLLIN is off: more came than we want now */
 	bool half_closed; /* the client sent FIN and --half-close is set */
@@ -107,6 +108,7 @@ struct session {
 
 int sessions_init(struct worker *worker, size_t slots);
 void sessions_deinit(struct worker *worker);
+bool sessions_are_left(const struct worker *worker);
 
 /* Takes an accepted, non-blocking socket; closes it when there is no slot. */
 void session_open(struct worker *worker, int fd, const struct ip_addr *client, uint16_t client_port,

@@ -260,10 +260,12 @@ void upgrade_begin(struct exchange *x, const struct http_head *answer, char *dat
 	struct session *s = x->session;
 	struct worker *w = s->worker;
 	struct answer_rewrite rewrite = {
-		.filters = &x->choice.rule->filters, .framing = ANSWER_NO_BODY, .upgrade = true};
+		.filters = x->choice.filters, .framing = ANSWER_NO_BODY, .upgrade = true};
+	char own[OWN_HEADER_BYTES];
+	struct text text, own_value = TEXT_INIT(own);
 	struct iovec vectors[2];
-	struct text text;
 
+	rewrite.own = (struct snapshot_pair){exchange_persist_answer(x, &own_value), own};
 	text_init(&text, w->head_text, sizeof(w->head_text));
 	headers_format_answer(answer, &rewrite, &text);
 	if (text.cut) {

@@ -11,6 +11,7 @@
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/proxy/exchange.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/worker.h"
 
 int upstreams_init(struct worker *worker, size_t slots)
@@ -20,21 +21,12 @@ int upstreams_init(struct worker *worker, size_t slots)
 	if (!worker->upstreams || !worker->idle_heads)
 		return -ENOMEM;
 	worker->upstream_slots = slots;
-	for (size_t i = slots; i-- > 0;) {
-		struct upstream *u = &worker->upstreams[i];
-
-		u->fd = -1;
-		u->worker = worker;
-		u->watch = WATCH_INIT(NULL);
-		u->later = worker->upstream_free;
-		worker->upstream_free = u;
-	}
 	return 0;
 }
 
 void upstreams_deinit(struct worker *worker)
 {
-	for (size_t i = 0; i < worker->upstream_slots; i++) {
+	for (size_t i = 0; i < worker->upstreams_begun; i++) {
 		if (worker->upstreams[i].fd >= 0)
 			upstream_close(&worker->upstreams[i]);
 	}
@@ -129,22 +121,33 @@ static void on_event(struct watch *watch, uint32_t events)
 
 	if (u->exchange)
 		exchange_on_upstream(u->exchange, events);
+	else if (u->mirror)
+		mirror_on_upstream(u->mirror, events);
 	else
 		upstream_close(u); /* nothing was asked: the server is leaving */
 }
 
 /* ---- connections ---- */
 
+static void slot_clear(struct upstream *u, struct worker *worker)
+{
+	*u = (struct upstream){.fd = -1, .worker = worker, .watch = WATCH_INIT(NULL)};
+}
+
 static struct upstream *slot_take(struct worker *worker)
 {
 	struct upstream *u = worker->upstream_free;
 
-	if (!u && worker->idle_oldest) {
+	if (!u && worker->upstreams_begun == worker->upstream_slots && worker->idle_oldest) {
 		upstream_close(worker->idle_oldest);
 		u = worker->upstream_free;
 	}
-	if (u)
+	if (u) {
 		worker->upstream_free = u->later;
+	} else if (worker->upstreams_begun < worker->upstream_slots) {
+		u = &worker->upstreams[worker->upstreams_begun++];
+		slot_clear(u, worker);
+	}
 	return u;
 }
 
@@ -152,7 +155,7 @@ static void slot_give(struct upstream *u)
 {
 	struct worker *w = u->worker;
 
-	*u = (struct upstream){.fd = -1, .worker = w, .watch = WATCH_INIT(NULL)};
+	slot_clear(u, w);
 	u->later = w->upstream_free;
 	w->upstream_free = u;
 }

@@ -13,13 +13,15 @@
 #include "userspace/base/loop.h"
 
 struct exchange;
+struct mirror;
 struct worker;
 
 struct upstream {
 	struct watch watch;
 	int fd; /* -1: the slot is free */
 	struct worker *worker;
-	struct exchange *exchange; /* NULL: idle */
+	struct exchange *exchange; /* these two NULL: idle */
+	struct mirror *mirror;
 	uint32_t endpoint;
 	uint32_t generation;
 	bool reused; /* has carried a request before this one */

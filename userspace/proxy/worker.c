@@ -16,11 +16,13 @@
 #include "userspace/base/jitter.h"
 #include "userspace/base/log.h"
 #include "userspace/proxy/exchange.h"
+#include "userspace/proxy/mirror.h"
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/upstream.h"
 
 #define IDLE_SLOTS 512 /* upstream connections beyond one a session */
 #define OTHER_DESCRIPTORS 64
+#define MIRROR_DESCRIPTORS 2 /* the endpoint, a share of that file */
 #define SESSION_DESCRIPTORS 3 /* the client, the endpoint, a file for a large body */
 
 uint64_t worker_random(struct worker *worker)
@@ -62,7 +64,7 @@ static bool accept_one(struct worker *w, int listener)
 	int one = 1;
 	int fd;
 
-	if (!w->session_free) {
+	if (!sessions_are_left(w)) {
 		accepting_stop(w);
 		return false;
 	}
@@ -126,7 +128,7 @@ static void gauges_set(struct worker *w)
 
 static void drain_finish(struct worker *w)
 {
-	for (size_t i = 0; i < w->session_slots; i++) {
+	for (size_t i = 0; i < w->sessions_begun; i++) {
 		struct session *s = &w->sessions[i];
 
 		if (session_is_alive(s) && s->exchange.state != EXCHANGE_NONE)
@@ -155,9 +157,14 @@ static void on_tick(struct timer *timer)
 	health_check(w);
 	access_log_flush(&w->log);
 	gauges_set(w);
+	if (now >= w->buffers_period_at_ns) {
+		buffers_period_end(&w->buffers);
+		w->buffers_period_at_ns = now + BUFFERS_PERIOD_NS;
+	}
+	buffers_trim(&w->buffers, BUFFERS_TRIM_A_TICK);
 	if (now >= w->sweep_at_ns) {
 		upstreams_sweep(w, now);
-		if (!w->accepting && !w->draining && w->session_free)
+		if (!w->accepting && !w->draining && sessions_are_left(w))
 			accepting_set(w, true);
 		w->sweep_at_ns = now + SWEEP_NS;
 	}
@@ -179,7 +186,7 @@ void worker_drain(struct worker *w, bool leave_queue)
 	}
 	w->draining = true;
 	w->drain_until_ns = loop_now_ns(w->loop) + w->options.drain_timeout_s * NS_PER_S;
-	for (size_t i = 0; i < w->session_slots; i++) {
+	for (size_t i = 0; i < w->sessions_begun; i++) {
 		if (session_is_alive(&w->sessions[i]))
 			session_drain(&w->sessions[i]);
 	}
@@ -187,9 +194,9 @@ void worker_drain(struct worker *w, bool leave_queue)
 
 /* ---- making and freeing ---- */
 
-static size_t sessions_limit(size_t asked)
+static size_t sessions_limit(size_t asked, size_t mirrors)
 {
-	const size_t reserve = IDLE_SLOTS / 2 + OTHER_DESCRIPTORS;
+	const size_t reserve = IDLE_SLOTS / 2 + OTHER_DESCRIPTORS + MIRROR_DESCRIPTORS * mirrors;
 	struct rlimit limit;
 	size_t fits;
 
@@ -221,18 +228,20 @@ static void row_take(struct worker *w, const struct worker_config *config)
 
 static int pools_make(struct worker *w)
 {
-	size_t slots = sessions_limit(w->options.sessions_max);
+	size_t slots = sessions_limit(w->options.sessions_max, w->options.mirrors_max);
 	int err;
 
 	w->options.sessions_max = slots;
 	slots += SESSIONS_SPARE;
-	err = loop_new(2 * slots + 8, &w->loop);
+	err = loop_new(2 * slots + w->options.mirrors_max + 8, &w->loop);
 	if (!err)
 		err = buffers_init(&w->buffers, w->options.buffers_max);
 	if (!err)
 		err = sessions_init(w, slots);
 	if (!err)
-		err = upstreams_init(w, slots + IDLE_SLOTS);
+		err = upstreams_init(w, slots + IDLE_SLOTS + w->options.mirrors_max);
+	if (!err)
+		err = mirrors_init(w, w->options.mirrors_max);
 	if (!err)
 		err = placement_init(&w->placement, w->maps, &w->metrics->rows_high);
 	if (err)
@@ -252,6 +261,7 @@ int worker_new(const struct worker_config *config, struct worker **ret_worker)
 		return -ENOMEM;
 	w->options = *config->options;
 	w->maps = config->maps;
+	w->persist_key = config->persist_key;
 	w->metrics = config->metrics;
 	w->clients = config->clients;
 	w->log.fd = -1;
@@ -281,6 +291,7 @@ void worker_free(struct worker *w)
 		return;
 	w->draining = true; /* nothing is accepted or kept any more */
 	sessions_deinit(w);
+	mirrors_deinit(w);
 	upstreams_deinit(w);
 	for (size_t i = 0; i < WORKER_LISTENERS && w->loop; i++)
 		loop_unwatch(w->loop, &w->listeners[i].watch);

@@ -16,12 +16,14 @@
 #include "userspace/proxy/buffers.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/options.h"
+#include "userspace/proxy/persist.h"
 #include "userspace/proxy/placement.h"
 #include "userspace/proxy/snapshot_watch.h"
 #include "userspace/telemetry/proxy_metrics.h"
 
 struct client_table;
 struct exchange;
+struct mirror;
 struct session;
 struct upstream;
 
@@ -35,6 +37,7 @@ struct worker_config {
 	uint32_t row; /* of inflight and metrics; this worker's alone */
 	const char *run_dir; /* where the routes snapshot is */
 	const char *access_log; /* path, "-" or "" */
+	struct persist_key persist_key; /* of all workers of the gateway */
 	int listener_fds[WORKER_LISTENERS]; /* non-blocking, -1: none; stay the caller's */
 };
 
@@ -45,6 +48,7 @@ struct worker {
 	struct inflight *inflight; /* own row */
 	struct proxy_metrics *metrics;
 	struct proxy_row *row; /* own row */
+	struct persist_key persist_key;
 	uint32_t row_index;
 	struct client_table *clients; /* NULL: clients are not limited */
 	size_t refusing_count; /* sessions that are beyond their client's connections */
@@ -57,19 +61,26 @@ struct worker {
 		struct worker *worker;
 	} listeners[WORKER_LISTENERS];
 	struct timer tick; /* health, idle connections, log */
-	uint64_t sweep_at_ns;
+	uint64_t sweep_at_ns, buffers_period_at_ns;
 	uint64_t random; /* state */
 
-	struct session *sessions; /* slab */
+	struct session *sessions; /* slab; a slot is touched when it is used for the first time */
 	size_t session_slots;
-	struct session *session_free;
+	size_t sessions_begun; /* slots used so far, from the first */
+	struct session *session_free; /* of those */
 	size_t session_count;
 
-	struct upstream *upstreams; /* slab */
+	struct upstream *upstreams; /* slab, likewise */
 	size_t upstream_slots;
+	size_t upstreams_begun;
 	struct upstream *upstream_free;
 	uint32_t *idle_heads; /* by endpoint id: index + 1 of the latest idle one, 0: none */
 	struct upstream *idle_oldest, *idle_latest;
+
+	struct mirror *mirrors; /* slab, likewise */
+	size_t mirror_slots;
+	size_t mirrors_begun;
+	struct mirror *mirror_free;
 
 	struct exchange *waiting; /* exchanges that may still be sent elsewhere */
 
@@ -83,6 +94,7 @@ struct worker {
 	const struct session *head_of; /* ...of this session; NULL: of nobody */
 	struct http_head answer_head;
 	char read_buffer[BUFFER_BYTES];
+	char restored[RESTORED_BYTES]; /* of an answer, with the client's name for the model */
 	char head_text[HEAD_FORMAT_BYTES];
 };
 

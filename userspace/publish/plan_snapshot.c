@@ -37,6 +37,8 @@ static int pool_copy(struct snapshot *snapshot, const struct plan *plan,
 	to->name = from->name;
 	to->kind = from->kind;
 	to->drain_timeout_ms = from->drain_timeout_ms;
+	to->rewrite_count = from->rewrite_count;
+	to->rewrites = from->rewrites;
 	to->endpoints = snapshot_alloc(snapshot, from->endpoint_count, sizeof(*to->endpoints));
 	if (!to->endpoints)
 		return -ENOMEM;

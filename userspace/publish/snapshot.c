@@ -105,8 +105,10 @@ enum field_type {
 	FIELD_I32,
 	FIELD_INDEX, /* u32; absent: 0xffffffff */
 	FIELD_ENUM, /* int by names; absent: 0 */
+	FIELD_BOOL, /* absent: false */
 	FIELD_ADDRESS, /* struct ip_addr */
 	FIELD_STRUCT, /* inline, by sub */
+	FIELD_POINTER, /* to one struct, by sub; absent: NULL */
 	FIELD_ARRAY, /* of structs, by sub */
 	FIELD_STRINGS, /* array of const char * */
 	FIELD_INDEXES, /* array of uint32_t */
@@ -139,6 +141,8 @@ struct table {
 
 static const char *const path_type_names[] = {"", "Exact", "PathPrefix", "RegularExpression", NULL};
 static const char *const pair_type_names[] = {"", "Exact", "", "RegularExpression", NULL};
+static const char *const persist_type_names[] = {"", "Cookie", "Header", NULL};
+static const char *const persist_lifetime_names[] = {"", "Session", "Permanent", NULL};
 static const char *const rewrite_names[] = {"", "ReplaceFullPath", "ReplacePrefixMatch", NULL};
 
 static const struct field pair_match_fields[] = {
@@ -173,6 +177,15 @@ static const struct table pair_table = TABLE(snapshot_pair, pair_fields);
 		LIST(snapshot_filters, member, counter, FIELD_ARRAY, 64), .sub = &pair_table       \
 	}
 
+static const struct field mirror_fields[] = {
+	{PLAIN(snapshot_mirror, pool, FIELD_U32), .required = true},
+	{PLAIN(snapshot_mirror, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_mirror, numerator, FIELD_U32), .required = true},
+	{PLAIN(snapshot_mirror, denominator, FIELD_U32), .required = true},
+	{0},
+};
+static const struct table mirror_table = TABLE(snapshot_mirror, mirror_fields);
+
 static const struct field filters_fields[] = {
 	HEADER_LIST(request_set, request_set_count),
 	HEADER_LIST(request_add, request_add_count),
@@ -189,6 +202,8 @@ static const struct field filters_fields[] = {
 	{PLAIN(snapshot_filters, redirect_path, FIELD_STRING)},
 	{PLAIN(snapshot_filters, redirect_path_type, FIELD_ENUM), .enum_names = rewrite_names},
 	{PLAIN(snapshot_filters, redirect_port, FIELD_U16)},
+	{LIST(snapshot_filters, mirrors, mirror_count, FIELD_ARRAY, RULE_MIRRORS_MAX),
+	 .sub = &mirror_table},
 	{0},
 };
 static const struct table filters_table = TABLE(snapshot_filters, filters_fields);
@@ -197,9 +212,40 @@ static const struct field backend_fields[] = {
 	{PLAIN(snapshot_backend, pool, FIELD_INDEX)},
 	{PLAIN(snapshot_backend, weight, FIELD_U32), .max = 1000000, .required = true},
 	{PLAIN(snapshot_backend, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_backend, filters, FIELD_POINTER), .sub = &filters_table},
 	{0},
 };
 static const struct table backend_table = TABLE(snapshot_backend, backend_fields);
+
+static const struct field persistence_fields[] = {
+	{PLAIN(snapshot_persistence, type, FIELD_ENUM), .enum_names = persist_type_names,
+	 .required = true},
+	{PLAIN(snapshot_persistence, name, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_persistence, absolute_s, FIELD_U32)},
+	{PLAIN(snapshot_persistence, idle_s, FIELD_U32)},
+	{PLAIN(snapshot_persistence, lifetime, FIELD_ENUM), .enum_names = persist_lifetime_names},
+	{0},
+};
+static const struct table persistence_table = TABLE(snapshot_persistence, persistence_fields);
+
+static const struct field retry_fields[] = {
+	{LIST(snapshot_retry, codes, code_count, FIELD_INDEXES, ROUTE_RETRY_CODES_MAX)},
+	{PLAIN(snapshot_retry, attempts, FIELD_U32), .max = ROUTE_RETRIES_MAX},
+	{PLAIN(snapshot_retry, backoff_ms, FIELD_U32)},
+	{0},
+};
+static const struct table retry_table = TABLE(snapshot_retry, retry_fields);
+
+static const struct field cors_fields[] = {
+	{LIST(snapshot_cors, origins, origin_count, FIELD_STRINGS, 64)},
+	{LIST(snapshot_cors, methods, method_count, FIELD_STRINGS, 16)},
+	{LIST(snapshot_cors, headers, header_count, FIELD_STRINGS, 64)},
+	{LIST(snapshot_cors, expose, expose_count, FIELD_STRINGS, 64)},
+	{PLAIN(snapshot_cors, credentials, FIELD_BOOL)},
+	{PLAIN(snapshot_cors, max_age_s, FIELD_U32)},
+	{0},
+};
+static const struct table cors_table = TABLE(snapshot_cors, cors_fields);
 
 static const struct field rule_fields[] = {
 	{PLAIN(snapshot_rule, name, FIELD_STRING)},
@@ -209,6 +255,9 @@ static const struct field rule_fields[] = {
 	{LIST(snapshot_rule, backends, backend_count, FIELD_ARRAY, 64), .sub = &backend_table},
 	{PLAIN(snapshot_rule, request_timeout_ms, FIELD_U32)},
 	{PLAIN(snapshot_rule, backend_timeout_ms, FIELD_U32)},
+	{PLAIN(snapshot_rule, retry, FIELD_POINTER), .sub = &retry_table},
+	{PLAIN(snapshot_rule, cors, FIELD_POINTER), .sub = &cors_table},
+	{PLAIN(snapshot_rule, persistence, FIELD_POINTER), .sub = &persistence_table},
 	{0},
 };
 static const struct table rule_table = TABLE(snapshot_rule, rule_fields);
@@ -243,6 +292,23 @@ static const struct field endpoint_fields[] = {
 };
 static const struct table endpoint_table = TABLE(snapshot_endpoint, endpoint_fields);
 
+static const struct field rewrite_target_fields[] = {
+	{PLAIN(snapshot_rewrite_target, model, FIELD_STRING), .required = true},
+	{PLAIN(snapshot_rewrite_target, weight, FIELD_U32), .max = 1000000, .required = true},
+	{0},
+};
+static const struct table rewrite_target_table =
+	TABLE(snapshot_rewrite_target, rewrite_target_fields);
+
+static const struct field rewrite_fields[] = {
+	{PLAIN(snapshot_rewrite, name, FIELD_STRING), .required = true},
+	{LIST(snapshot_rewrite, models, model_count, FIELD_STRINGS, REWRITE_MODELS_MAX)},
+	{LIST(snapshot_rewrite, targets, target_count, FIELD_ARRAY, REWRITE_TARGETS_MAX),
+	 .sub = &rewrite_target_table, .required = true},
+	{0},
+};
+static const struct table rewrite_table = TABLE(snapshot_rewrite, rewrite_fields);
+
 static const struct field pool_fields[] = {
 	{PLAIN(snapshot_pool, id, FIELD_U32), .max = POOLS_MAX - 1, .required = true},
 	{PLAIN(snapshot_pool, name, FIELD_STRING), .required = true},
@@ -250,6 +316,8 @@ static const struct field pool_fields[] = {
 	{LIST(snapshot_pool, endpoints, endpoint_count, FIELD_ARRAY, ENDPOINTS_MAX),
 	 .sub = &endpoint_table},
 	{PLAIN(snapshot_pool, drain_timeout_ms, FIELD_U32)},
+	{LIST(snapshot_pool, rewrites, rewrite_count, FIELD_ARRAY, POOL_REWRITES_MAX),
+	 .sub = &rewrite_table},
 	{0},
 };
 static const struct table pool_table = TABLE(snapshot_pool, pool_fields);
@@ -332,9 +400,11 @@ static bool field_is_absent(const struct field *field, const void *record)
 	const char *at = (const char *)record + field->offset;
 
 	switch (field->type) {
-	case FIELD_STRING: return !*(const char *const *)at;
+	case FIELD_STRING:
+	case FIELD_POINTER: return !*(const char *const *)at;
 	case FIELD_INDEX: return *(const uint32_t *)at == UINT32_MAX;
 	case FIELD_ENUM: return *(const int *)at == 0;
+	case FIELD_BOOL: return !*(const bool *)at;
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return !field->required && *field_count(field, (void *)record) == 0;
@@ -355,9 +425,11 @@ static struct json_object *field_to_json(const struct field *field, const void *
 	case FIELD_U64: return json_object_new_uint64(*(const uint64_t *)at);
 	case FIELD_I32: return json_object_new_int(*(const int32_t *)at);
 	case FIELD_ENUM: return json_object_new_string(field->enum_names[*(const int *)at]);
+	case FIELD_BOOL: return json_object_new_boolean(*(const bool *)at);
 	case FIELD_ADDRESS:
 		return json_object_new_string(address_format((const struct ip_addr *)at, address));
 	case FIELD_STRUCT: return record_to_json(field->sub, at);
+	case FIELD_POINTER: return record_to_json(field->sub, *(const void *const *)at);
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return array_to_json(field, record);
@@ -547,6 +619,15 @@ static int address_read(struct reader *reader, const struct field *field, struct
 	return 0;
 }
 
+static int bool_read(struct reader *reader, const struct field *field, struct json_object *value,
+		     bool *ret_bool)
+{
+	if (!json_object_is_type(value, json_type_boolean))
+		return reader_refuse(reader, field->name, "neither true nor false");
+	*ret_bool = json_object_get_boolean(value);
+	return 0;
+}
+
 static int item_read(struct reader *reader, const struct field *field, struct json_object *value,
 		     char *items, size_t index)
 {
@@ -608,6 +689,17 @@ static int struct_read(struct reader *reader, const struct field *field, struct 
 	return err;
 }
 
+static int pointer_read(struct reader *reader, const struct field *field, struct json_object *value,
+			void **ret_struct)
+{
+	void *at = snapshot_alloc(reader->snapshot, 1, field->sub->size);
+
+	if (!at)
+		return reader_refuse(reader, field->name, "out of memory");
+	*ret_struct = at;
+	return struct_read(reader, field, value, at);
+}
+
 static int field_read(struct reader *reader, const struct field *field, struct json_object *value,
 		      void *record)
 {
@@ -620,8 +712,10 @@ static int field_read(struct reader *reader, const struct field *field, struct j
 	case FIELD_I32: return signed_read(reader, field, value, (int32_t *)at);
 	case FIELD_U64: return number_read(reader, field, value, UINT64_MAX, (uint64_t *)at);
 	case FIELD_ENUM: return enum_read(reader, field, value, (int *)at);
+	case FIELD_BOOL: return bool_read(reader, field, value, (bool *)at);
 	case FIELD_ADDRESS: return address_read(reader, field, value, (struct ip_addr *)at);
 	case FIELD_STRUCT: return struct_read(reader, field, value, at);
+	case FIELD_POINTER: return pointer_read(reader, field, value, (void **)at);
 	case FIELD_ARRAY:
 	case FIELD_STRINGS:
 	case FIELD_INDEXES: return array_read(reader, field, value, record);

@@ -41,6 +41,8 @@ struct snapshot_pool {
 		uint32_t cluster; /* index into clusters */
 	} * endpoints;
 	uint32_t drain_timeout_ms;
+	size_t rewrite_count;
+	struct snapshot_rewrite *rewrites; /* the first that matches counts */
 };
 
 struct snapshot_cluster {

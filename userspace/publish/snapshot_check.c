@@ -12,11 +12,13 @@
 #include <string.h>
 
 #include "maps/layout/contract.h"
+#include "userspace/model/name.h"
 
 struct check {
 	struct snapshot *snapshot;
 	struct snapshot_fault *fault;
 	size_t route, rule;
+	char filters[48]; /* "filters", "backends[0].filters" */
 };
 
 static bool fault_set(struct check *check, const char *why, const char *member, ...)
@@ -127,17 +129,20 @@ static bool match_check(struct check *check, struct snapshot_match *match, size_
 	       pairs_check(check, match->queries, match->query_count, false, i);
 }
 
+/* The same below the filters that are being checked. */
+#define filters_fault(check, why, member, ...)                                                     \
+	rule_fault(check, why, "%s" member, (check)->filters __VA_OPT__(, ) __VA_ARGS__)
+
 static bool edits_check(struct check *check, const struct snapshot_pair *pairs, size_t count,
 			const char *list)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!is_token(pairs[i].name))
-			return rule_fault(check, "not a header name", "filters.%s[%zu].name", list,
-					  i);
+			return filters_fault(check, "not a header name", ".%s[%zu].name", list, i);
 		if (!is_field_value(pairs[i].value))
-			return rule_fault(check,
-					  "a header value must not contain control characters",
-					  "filters.%s[%zu].value", list, i);
+			return filters_fault(check,
+					     "a header value must not contain control characters",
+					     ".%s[%zu].value", list, i);
 	}
 	return true;
 }
@@ -146,7 +151,7 @@ static bool removes_check(struct check *check, const char **names, size_t count,
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!is_token(names[i]))
-			return rule_fault(check, "not a header name", "filters.%s[%zu]", list, i);
+			return filters_fault(check, "not a header name", ".%s[%zu]", list, i);
 	}
 	return true;
 }
@@ -161,29 +166,44 @@ static bool redirect_check(struct check *check, const struct snapshot_filters *f
 	case 307:
 	case 308: break;
 	default:
-		return rule_fault(check, "not one of 301, 302, 303, 307, 308",
-				  "filters.redirect_status");
+		return filters_fault(check, "not one of 301, 302, 303, 307, 308",
+				     ".redirect_status");
 	}
 	if (filters->redirect_scheme && strcmp(filters->redirect_scheme, "http") != 0 &&
 	    strcmp(filters->redirect_scheme, "https") != 0)
-		return rule_fault(check, "neither http nor https", "filters.redirect_scheme");
+		return filters_fault(check, "neither http nor https", ".redirect_scheme");
 	if (filters->redirect_host && !is_visible(filters->redirect_host))
-		return rule_fault(check, "not a host name", "filters.redirect_host");
+		return filters_fault(check, "not a host name", ".redirect_host");
 	if (filters->redirect_path_type != REWRITE_NONE && !filters->redirect_path)
-		return rule_fault(check, "missing", "filters.redirect_path");
+		return filters_fault(check, "missing", ".redirect_path");
 	if (filters->redirect_path && !is_visible(filters->redirect_path))
-		return rule_fault(check, "not a path", "filters.redirect_path");
+		return filters_fault(check, "not a path", ".redirect_path");
+	return true;
+}
+
+static bool mirrors_check(struct check *check, const struct snapshot_filters *filters)
+{
+	for (size_t i = 0; i < filters->mirror_count; i++) {
+		const struct snapshot_mirror *mirror = &filters->mirrors[i];
+
+		if (mirror->pool >= check->snapshot->pool_count)
+			return rule_fault(check, "there is no such pool",
+					  "filters.mirrors[%zu].pool", i);
+		if (!mirror->denominator || mirror->numerator > mirror->denominator)
+			return rule_fault(check, "not a fraction from 0 to 1",
+					  "filters.mirrors[%zu].numerator", i);
+	}
 	return true;
 }
 
 static bool filters_check(struct check *check, const struct snapshot_filters *filters)
 {
 	if (filters->rewrite_type != REWRITE_NONE && !filters->rewrite_path)
-		return rule_fault(check, "missing", "filters.rewrite_path");
+		return filters_fault(check, "missing", ".rewrite_path");
 	if (filters->rewrite_path && !is_visible(filters->rewrite_path))
-		return rule_fault(check, "not a path", "filters.rewrite_path");
+		return filters_fault(check, "not a path", ".rewrite_path");
 	if (filters->rewrite_host && !is_visible(filters->rewrite_host))
-		return rule_fault(check, "not a host name", "filters.rewrite_host");
+		return filters_fault(check, "not a host name", ".rewrite_host");
 	return edits_check(check, filters->request_set, filters->request_set_count,
 			   "request_set") &&
 	       edits_check(check, filters->request_add, filters->request_add_count,
@@ -196,7 +216,54 @@ static bool filters_check(struct check *check, const struct snapshot_filters *fi
 			     "request_remove") &&
 	       removes_check(check, filters->response_remove, filters->response_remove_count,
 			     "response_remove") &&
-	       redirect_check(check, filters);
+	       redirect_check(check, filters) && mirrors_check(check, filters);
+}
+
+static bool persistence_check(struct check *check, const struct snapshot_persistence *persistence)
+{
+	if (!persistence)
+		return true;
+	if (!is_token(persistence->name) || strlen(persistence->name) > PERSIST_NAME_MAX)
+		return rule_fault(check, "not a name of a cookie or header", "persistence.name");
+	if (persistence->lifetime == PERSIST_PERMANENT && !persistence->absolute_s)
+		return rule_fault(check, "a permanent cookie needs it", "persistence.absolute_s");
+	return true;
+}
+
+static bool retry_check(struct check *check, const struct snapshot_retry *retry)
+{
+	for (size_t i = 0; retry && i < retry->code_count; i++) {
+		if (retry->codes[i] < 400 || retry->codes[i] > 599)
+			return rule_fault(check, "not between 400 and 599", "retry.codes[%zu]", i);
+	}
+	return true;
+}
+
+static bool tokens_check(struct check *check, const char **names, size_t count, const char *list)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!is_token(names[i]))
+			return rule_fault(check, "not a name of a header or method", "cors.%s[%zu]",
+					  list, i);
+	}
+	return true;
+}
+
+static bool cors_check(struct check *check, const struct snapshot_cors *cors)
+{
+	if (!cors)
+		return true;
+	for (size_t i = 0; i < cors->origin_count; i++) {
+		const char *origin = cors->origins[i];
+
+		if (!is_visible(origin) || !is_lower(origin) ||
+		    (strcmp(origin, "*") != 0 && !strstr(origin, "://")))
+			return rule_fault(check, "not an origin in lower case", "cors.origins[%zu]",
+					  i);
+	}
+	return tokens_check(check, cors->methods, cors->method_count, "methods") &&
+	       tokens_check(check, cors->headers, cors->header_count, "headers") &&
+	       tokens_check(check, cors->expose, cors->expose_count, "expose");
 }
 
 static bool rule_check(struct check *check, struct snapshot_rule *rule)
@@ -214,8 +281,13 @@ static bool rule_check(struct check *check, struct snapshot_rule *rule)
 		if (pool != POOL_NONE && pool >= check->snapshot->pool_count)
 			return rule_fault(check, "there is no such pool", "backends[%zu].pool", i);
 		rule->weight_sum += rule->backends[i].weight;
+		snprintf(check->filters, sizeof(check->filters), "backends[%zu].filters", i);
+		if (rule->backends[i].filters && !filters_check(check, rule->backends[i].filters))
+			return false;
 	}
-	return filters_check(check, &rule->filters);
+	snprintf(check->filters, sizeof(check->filters), "filters");
+	return persistence_check(check, rule->persistence) && retry_check(check, rule->retry) &&
+	       cors_check(check, rule->cors) && filters_check(check, &rule->filters);
 }
 
 static bool route_check(struct check *check, struct snapshot_route *route)
@@ -237,6 +309,36 @@ static bool route_check(struct check *check, struct snapshot_route *route)
 	return true;
 }
 
+static bool is_model(const char *name)
+{
+	return model_name_check(name, strlen(name)) == MODEL_OK;
+}
+
+static bool rewrite_check(struct check *check, struct snapshot_rewrite *rewrite, size_t pool,
+			  size_t i)
+{
+	if (!rewrite->target_count)
+		return fault_set(check, "a rewrite needs at least one",
+				 "pools[%zu].rewrites[%zu].targets", pool, i);
+	for (size_t k = 0; k < rewrite->model_count; k++) {
+		if (!is_model(rewrite->models[k]))
+			return fault_set(check, "not a model's name",
+					 "pools[%zu].rewrites[%zu].models[%zu]", pool, i, k);
+	}
+	rewrite->weight_sum = 0;
+	for (size_t k = 0; k < rewrite->target_count; k++) {
+		if (!is_model(rewrite->targets[k].model))
+			return fault_set(check, "not a model's name",
+					 "pools[%zu].rewrites[%zu].targets[%zu].model", pool, i, k);
+		if (!rewrite->targets[k].weight)
+			return fault_set(check, "0 is not a weight here",
+					 "pools[%zu].rewrites[%zu].targets[%zu].weight", pool, i,
+					 k);
+		rewrite->weight_sum += rewrite->targets[k].weight;
+	}
+	return true;
+}
+
 static bool pools_check(struct check *check)
 {
 	const struct snapshot *snapshot = check->snapshot;
@@ -252,6 +354,10 @@ static bool pools_check(struct check *check)
 			if (pool->endpoints[k].cluster >= snapshot->cluster_count)
 				return fault_set(check, "there is no such cluster",
 						 "pools[%zu].endpoints[%zu].cluster", i, k);
+		}
+		for (size_t k = 0; k < pool->rewrite_count; k++) {
+			if (!rewrite_check(check, &pool->rewrites[k], i, k))
+				return false;
 		}
 	}
 	return true;

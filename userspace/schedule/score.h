@@ -93,6 +93,7 @@ struct score_terms {
 	X(PICK_TIE, "tie", "among equals the least recently given")                                \
 	X(PICK_SPILL, "spill", "another cluster, by more than the margin")                         \
 	X(PICK_FAILOVER, "failover", "another cluster, the home cluster has no candidate")         \
+	X(PICK_PERSISTED, "persisted", "the client's session is there")                            \
 	X(PICK_LAST_RESORT, "last_resort", "it failed a moment ago, but no other is left")         \
 	X(PICK_NONE_EMPTY, "none_empty", "the pool has no endpoint")                               \
 	X(PICK_NONE_DOWN, "none_down", "every endpoint of the pool is down")                       \

@@ -97,6 +97,8 @@ static int resolve_all(struct resolve *resolve)
 		err = resolve_routes(resolve);
 	if (!err)
 		err = resolve_objectives(resolve);
+	if (!err)
+		err = resolve_rewrites(resolve);
 	return err;
 }
 

@@ -75,6 +75,8 @@ struct desired_pool {
 	uint32_t *endpoints; /* indexes into desired.endpoints, rising */
 	struct desired_health health;
 	uint32_t drain_timeout_ms; /* GCPBackendPolicy connectionDraining; 0: none given */
+	size_t rewrite_count;
+	struct snapshot_rewrite *rewrites; /* the first that matches counts, exact ones first */
 };
 
 /* An address and port for the proxy, TCP.  By address, port. */

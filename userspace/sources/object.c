@@ -183,17 +183,32 @@ static int labels_decode(struct decoder *decoder, const struct field *field,
 static int item_decode(struct decoder *decoder, const struct field *field, const struct node *node,
 		       char *items, size_t index)
 {
-	const struct field plain = {.path = "", .check = field->check};
+	const struct field plain = {.path = "",
+				    .words = field->words,
+				    .check = field->check,
+				    .min = INT32_MIN,
+				    .max = INT32_MAX};
 
 	if (field->type == FIELD_STRINGS)
 		return string_decode(decoder, &plain, node, &((const char **)items)[index]);
+	if (field->type == FIELD_INTS)
+		return int_decode(decoder, &plain, node, &((int64_t *)items)[index]);
 	return record_decode(decoder, field->sub, node, items + index * field->sub->size);
+}
+
+static size_t item_bytes(const struct field *field)
+{
+	switch (field->type) {
+	case FIELD_STRINGS: return sizeof(char *);
+	case FIELD_INTS: return sizeof(int64_t);
+	default: return field->sub->size;
+	}
 }
 
 static int list_decode(struct decoder *decoder, const struct field *field, const struct node *node,
 		       void *record)
 {
-	const size_t size = field->type == FIELD_STRINGS ? sizeof(char *) : field->sub->size;
+	const size_t size = item_bytes(field);
 	char *items;
 
 	if (node->type != NODE_LIST)
@@ -245,6 +260,7 @@ static int field_decode(struct decoder *decoder, const struct field *field, cons
 	case FIELD_DURATION: return duration_decode(decoder, field, node, (int64_t *)at);
 	case FIELD_LABELS: return labels_decode(decoder, field, node, (struct labels *)at);
 	case FIELD_STRINGS:
+	case FIELD_INTS:
 	case FIELD_LIST: return list_decode(decoder, field, node, record);
 	case FIELD_STRUCT: return struct_decode(decoder, field, node, at);
 	}

@@ -33,6 +33,7 @@ enum object_kind {
 	KIND_POOL_IMPORT,
 	KIND_GCP_POOL_IMPORT,
 	KIND_OBJECTIVE,
+	KIND_MODEL_REWRITE,
 	KIND_HEALTH_CHECK_POLICY,
 	KIND_BACKEND_POLICY,
 	KIND_CLUSTER_PROFILE,
@@ -117,6 +118,13 @@ struct http_path_edit {
 	const char *full, *prefix;
 };
 
+struct http_cors {
+	size_t origin_count, method_count, header_count, expose_count;
+	const char **origins, **methods, **headers, **expose;
+	bool credentials;
+	int64_t max_age_s;
+};
+
 struct http_filter {
 	const char *type;
 	uint32_t line;
@@ -127,6 +135,13 @@ struct http_filter {
 	int64_t redirect_status;
 	const char *rewrite_host;
 	struct http_path_edit rewrite_path;
+	struct reference mirror; /* name NULL: none */
+	int64_t mirror_port; /* UNSET: none */
+	int64_t mirror_percent; /* UNSET: none */
+	bool has_mirror_fraction;
+	int64_t mirror_numerator, mirror_denominator; /* UNSET: none */
+	bool has_cors;
+	struct http_cors cors;
 };
 
 struct http_pair_match {
@@ -152,6 +167,13 @@ struct http_backend {
 	struct http_filter *filters;
 };
 
+struct http_retry {
+	size_t code_count;
+	int64_t *codes;
+	int64_t attempts; /* 0: none given */
+	int64_t backoff_ms; /* UNSET: none */
+};
+
 struct http_rule {
 	const char *name;
 	uint32_t line;
@@ -160,7 +182,15 @@ struct http_rule {
 	struct http_filter *filters;
 	struct http_backend *backends;
 	int64_t request_timeout_ms, backend_timeout_ms; /* UNSET: none; 0: off */
-	bool has_retry, has_persistence;
+	struct http_retry retry;
+	bool has_persistence;
+	struct http_persistence {
+		const char *type; /* Cookie, Header */
+		const char *name; /* NULL: ours to choose */
+		int64_t absolute_ms, idle_ms; /* UNSET: none */
+		bool has_cookie_config;
+		const char *lifetime; /* Session, Permanent */
+	} persistence;
 };
 
 struct http_route {
@@ -207,6 +237,24 @@ struct pool_import {
 struct objective {
 	int64_t priority;
 	struct reference pool;
+};
+
+/* InferenceModelRewrite */
+struct pool_rewrite {
+	struct reference pool;
+	size_t rule_count;
+	struct pool_rewrite_rule {
+		uint32_t line;
+		size_t match_count, target_count; /* no match: every model */
+		struct pool_rewrite_match {
+			const char *type; /* Exact */
+			const char *model;
+		} * matches;
+		struct pool_rewrite_target {
+			const char *model;
+			int64_t weight; /* UNSET: none given */
+		} * targets; /* at least one */
+	} * rules;
 };
 
 struct health_check_policy {

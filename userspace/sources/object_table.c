@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "userspace/base/route.h"
+
 #define AT(s, member) .offset = offsetof(struct s, member)
 #define STRING(p, s, m) .path = (p), .type = FIELD_STRING, AT(s, m)
 #define INT(p, s, m, low, high, unset)                                                             \
@@ -19,6 +21,7 @@
 #define STRUCT(p, s, m, t) .path = (p), .type = FIELD_STRUCT, AT(s, m), .sub = &(t)
 #define MANY(s, m, c, most) AT(s, m), .count_offset = offsetof(struct s, c), .max = (most)
 #define STRINGS(p, s, m, c, most) .path = (p), .type = FIELD_STRINGS, MANY(s, m, c, most)
+#define INTS(p, s, m, c, most) .path = (p), .type = FIELD_INTS, MANY(s, m, c, most)
 #define LIST(p, s, m, c, most, t) .path = (p), .type = FIELD_LIST, MANY(s, m, c, most), .sub = &(t)
 
 #define TABLE(name, s, ...)                                                                        \
@@ -96,6 +99,17 @@ TABLE(path_edit_table, http_path_edit,
       {STRING("replaceFullPath", http_path_edit, full), .check = text_check_path},
       {STRING("replacePrefixMatch", http_path_edit, prefix)});
 
+static const char *const cors_method_words[] = {
+	"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*", NULL};
+
+TABLE(cors_table, http_cors,
+      {STRINGS("allowOrigins", http_cors, origins, origin_count, 64), .check = text_check_origin},
+      {STRINGS("allowMethods", http_cors, methods, method_count, 9), .words = cors_method_words},
+      {STRINGS("allowHeaders", http_cors, headers, header_count, 64), .check = text_check_header},
+      {STRINGS("exposeHeaders", http_cors, expose, expose_count, 64), .check = text_check_header},
+      {BOOL("allowCredentials", http_cors, credentials, false)},
+      {INT("maxAge", http_cors, max_age_s, 1, INT32_MAX, 5)});
+
 static const char *const scheme_words[] = {"http", "https", NULL};
 
 TABLE_WITH_LINE(
@@ -108,7 +122,16 @@ TABLE_WITH_LINE(
 	{PORT("requestRedirect.port", http_filter, redirect_port)},
 	{INT("requestRedirect.statusCode", http_filter, redirect_status, 301, 308, 302)},
 	{STRING("urlRewrite.hostname", http_filter, rewrite_host), .check = text_check_host},
-	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)});
+	{STRUCT("urlRewrite.path", http_filter, rewrite_path, path_edit_table)},
+	{STRUCT("requestMirror.backendRef", http_filter, mirror, backend_ref_table)},
+	{PORT("requestMirror.backendRef.port", http_filter, mirror_port)},
+	{INT("requestMirror.percent", http_filter, mirror_percent, 0, 100, UNSET)},
+	{PRESENT("requestMirror.fraction", http_filter, has_mirror_fraction)},
+	{INT("requestMirror.fraction.numerator", http_filter, mirror_numerator, 0, INT32_MAX,
+	     UNSET)},
+	{INT("requestMirror.fraction.denominator", http_filter, mirror_denominator, 1, INT32_MAX,
+	     100)},
+	{PRESENT("cors", http_filter, has_cors)}, {STRUCT("cors", http_filter, cors, cors_table)});
 
 static const char *const pair_words[] = {"Exact", "RegularExpression", NULL};
 
@@ -142,6 +165,23 @@ TABLE(backend_table, http_backend, {STRUCT("", http_backend, ref, backend_ref_ta
       {PORT("port", http_backend, port)}, {INT("weight", http_backend, weight, 0, 1000000, 1)},
       {LIST("filters", http_backend, filters, filter_count, 16, filter_table)});
 
+static const char *const persistence_words[] = {"Cookie", "Header", NULL};
+static const char *const lifetime_words[] = {"Session", "Permanent", NULL};
+
+TABLE(persistence_table, http_persistence,
+      {STRING("sessionName", http_persistence, name), .check = text_check_header},
+      {STRING("type", http_persistence, type), .text = "Cookie", .words = persistence_words},
+      {DURATION("absoluteTimeout", http_persistence, absolute_ms)},
+      {DURATION("idleTimeout", http_persistence, idle_ms)},
+      {PRESENT("cookieConfig", http_persistence, has_cookie_config)},
+      {STRING("cookieConfig.lifetimeType", http_persistence, lifetime), .text = "Session",
+       .words = lifetime_words});
+
+TABLE(retry_table, http_retry,
+      {INTS("codes", http_retry, codes, code_count, ROUTE_RETRY_CODES_MAX)},
+      {INT("attempts", http_retry, attempts, 0, INT32_MAX, 0)},
+      {DURATION("backoff", http_retry, backoff_ms)});
+
 TABLE_WITH_LINE(rule_table, http_rule, line,
 		{STRING("name", http_rule, name), .check = text_check_name},
 		{LIST("matches", http_rule, matches, match_count, 64, match_table)},
@@ -149,8 +189,9 @@ TABLE_WITH_LINE(rule_table, http_rule, line,
 		{LIST("backendRefs", http_rule, backends, backend_count, 16, backend_table)},
 		{DURATION("timeouts.request", http_rule, request_timeout_ms)},
 		{DURATION("timeouts.backendRequest", http_rule, backend_timeout_ms)},
-		{PRESENT("retry", http_rule, has_retry)},
-		{PRESENT("sessionPersistence", http_rule, has_persistence)});
+		{STRUCT("retry", http_rule, retry, retry_table)},
+		{PRESENT("sessionPersistence", http_rule, has_persistence)},
+		{STRUCT("sessionPersistence", http_rule, persistence, persistence_table)});
 
 TABLE(parent_table, route_parent, {STRUCT("", route_parent, ref, parent_ref_table)},
       {STRING("sectionName", route_parent, section)}, {PORT("port", route_parent, port)});
@@ -202,6 +243,30 @@ TABLE(pool_import_table, pool_import,
 TABLE(objective_table, objective,
       {INT("spec.priority", objective, priority, INT32_MIN, INT32_MAX, 0)},
       {STRUCT("spec.poolRef", objective, pool, pool_ref_table), .required = true});
+
+static const char *const model_match_words[] = {"Exact", NULL};
+
+TABLE(rewrite_match_table, pool_rewrite_match,
+      {STRING("model.type", pool_rewrite_match, type), .text = "Exact", .words = model_match_words},
+      {STRING("model.value", pool_rewrite_match, model), .required = true,
+       .check = text_check_model});
+
+TABLE(rewrite_target_table, pool_rewrite_target,
+      {STRING("modelRewrite", pool_rewrite_target, model), .required = true,
+       .check = text_check_model},
+      {INT("weight", pool_rewrite_target, weight, 1, 1000000, UNSET)});
+
+TABLE_WITH_LINE(rewrite_rule_table, pool_rewrite_rule, line,
+		{LIST("matches", pool_rewrite_rule, matches, match_count, REWRITE_MODELS_MAX,
+		      rewrite_match_table)},
+		{LIST("targets", pool_rewrite_rule, targets, target_count, REWRITE_TARGETS_MAX,
+		      rewrite_target_table),
+		 .required = true});
+
+TABLE(pool_rewrite_table, pool_rewrite,
+      {STRUCT("spec.poolRef", pool_rewrite, pool, pool_ref_table), .required = true},
+      {LIST("spec.rules", pool_rewrite, rules, rule_count, 256, rewrite_rule_table),
+       .required = true});
 
 /* ---- GKE's policies ---- */
 
@@ -346,6 +411,12 @@ const struct kind_row kind_rows[KIND_COUNT] = {
 			    {"v1alpha2"},
 			    true,
 			    &objective_table},
+	[KIND_MODEL_REWRITE] = {"InferenceModelRewrite",
+				{GROUP_INFERENCE_X, "llm-d.ai"},
+				{"v1alpha2"},
+				true,
+				&pool_rewrite_table,
+				.check = pool_rewrite_check},
 	[KIND_HEALTH_CHECK_POLICY] = {"HealthCheckPolicy",
 				      {GROUP_GKE},
 				      {"v1"},
@@ -374,13 +445,13 @@ const struct kind_row kind_rows[KIND_COUNT] = {
 
 const char *const ignored_kinds[] = {
 	/* inference and gateway kinds that later versions will act upon */
-	"InferenceModelRewrite", "InferenceModel", "EndpointPickerConfig",
-	"GCPTrafficDistributionPolicy", "GCPRoutingExtension", "GCPTrafficExtension",
-	"MultiClusterIngress", "MultiClusterService", "BackendConfig", "FrontendConfig",
-	"ManagedCertificate", "GCPSessionAffinityPolicy", "GCPSessionAffinityFilter",
-	"GCPGatewayPolicy", "AutoscalingMetric", "BackendTLSPolicy", "GRPCRoute", "TCPRoute",
-	"TLSRoute", "UDPRoute", "XListenerSet", "ListenerSet", "ServiceImport", "ServiceExport",
-	"ResourceClaim", "ResourceClaimTemplate", "ResourceSlice", "DeviceClass", "Secret",
+	"InferenceModel", "EndpointPickerConfig", "GCPTrafficDistributionPolicy",
+	"GCPRoutingExtension", "GCPTrafficExtension", "MultiClusterIngress", "MultiClusterService",
+	"BackendConfig", "FrontendConfig", "ManagedCertificate", "GCPSessionAffinityPolicy",
+	"GCPSessionAffinityFilter", "GCPGatewayPolicy", "AutoscalingMetric", "BackendTLSPolicy",
+	"GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute", "XListenerSet", "ListenerSet",
+	"ServiceImport", "ServiceExport", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice",
+	"DeviceClass", "Secret",
 	/* what a cluster is full of and a gateway has no use for */
 	"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "LeaderWorkerSet",
 	"HorizontalPodAutoscaler", "PodDisruptionBudget", "PodMonitoring", "ServiceMonitor",

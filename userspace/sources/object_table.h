@@ -15,6 +15,7 @@ enum field_type {
 	FIELD_DURATION, /* int64_t milliseconds, GEP-2257 */
 	FIELD_LABELS, /* struct labels */
 	FIELD_STRINGS, /* array of const char *, count at count_offset */
+	FIELD_INTS, /* array of int64_t within 32 bits, count at count_offset */
 	FIELD_STRUCT, /* inline, by sub */
 	FIELD_LIST, /* array of structs, by sub */
 };
@@ -75,6 +76,8 @@ const char *text_check_value(const char *text); /* no control characters */
 const char *text_check_path(const char *text); /* begins with / */
 const char *text_check_host(const char *text); /* no "*." */
 const char *text_check_not_empty(const char *text);
+const char *text_check_model(const char *text); /* a model's name */
+const char *text_check_origin(const char *text); /* of CORS: "*" may be its host, or lead it */
 /* "1h30m", "500ms"; -EINVAL */
 int duration_parse(const char *text, int64_t *ret_ms);
 /* RFC 3339 to seconds since 1970; -EINVAL */
@@ -84,6 +87,7 @@ int time_parse(const char *text, uint64_t *ret_seconds);
 bool gateway_check(const struct object *object, struct object_fault *ret_fault);
 bool http_route_check(const struct object *object, struct object_fault *ret_fault);
 bool inference_pool_check(const struct object *object, struct object_fault *ret_fault);
+bool pool_rewrite_check(const struct object *object, struct object_fault *ret_fault);
 bool health_check_policy_check(const struct object *object, struct object_fault *ret_fault);
 bool backend_policy_check(const struct object *object, struct object_fault *ret_fault);
 

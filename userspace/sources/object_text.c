@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "userspace/model/name.h"
 #include "userspace/sources/object_table.h"
 
 /* Lower case letters, digits, '-' and '.', beginning and ending with the former two. */
@@ -96,9 +97,50 @@ const char *text_check_path(const char *text)
 	return text[0] == '/' ? NULL : "it does not begin with /";
 }
 
+const char *text_check_model(const char *text)
+{
+	enum model_verdict verdict = model_name_check(text, strlen(text));
+
+	switch (verdict) {
+	case MODEL_OK: return NULL;
+	case MODEL_EMPTY: return "empty";
+	case MODEL_TOO_LONG: return "longer than 512 bytes";
+	default: return "not a model's name: it has control characters or is not UTF-8";
+	}
+}
+
 const char *text_check_not_empty(const char *text)
 {
 	return *text ? NULL : "empty";
+}
+
+static const char origin_wrong[] = "not an origin like https://app.example.com, "
+				   "https://*.example.com:8443 or *";
+
+const char *text_check_origin(const char *text)
+{
+	size_t length, digits;
+
+	if (strcmp(text, "*") == 0)
+		return NULL;
+	if (strncmp(text, "http", 4) != 0 || strlen(text) > 253)
+		return origin_wrong;
+	text += text[4] == 's' ? 5 : 4;
+	if (strncmp(text, "://", 3) != 0)
+		return origin_wrong;
+	text += 3;
+	if (text[0] == '*' && (text[1] == ':' || !text[1]))
+		length = 1;
+	else
+		length = (text[0] == '*' && text[1] == '.' ? 2 : 0);
+	while (isalnum((unsigned char)text[length]) ||
+	       (length && text[length] && strchr("-.", text[length])))
+		length++;
+	digits = text[length] == ':' ? strspn(text + length + 1, "0123456789") : 0;
+	if (!length || text[length - 1] == '.' || (text[length] && (!digits || digits > 5)) ||
+	    (text[length] && text[length + 1 + digits]))
+		return origin_wrong;
+	return NULL;
 }
 
 /* One "1h" of a duration. */

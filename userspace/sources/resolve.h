@@ -79,12 +79,22 @@ int resolve_policies(struct resolve *resolve);
 int resolve_gateways(struct resolve *resolve);
 int resolve_routes(struct resolve *resolve);
 int resolve_objectives(struct resolve *resolve); /* and base models */
+int resolve_rewrites(struct resolve *resolve);
 
 /* Index into desired.pools, POOL_NONE when there is none.  `port` for Services. */
 uint32_t resolve_pool_find(const struct resolve *resolve, enum pool_class class,
 			   const char *namespace_, const char *name, int64_t port);
 /* Which class a backend or target kind means; false: none that is known. */
 bool reference_class(const struct reference *ref, enum pool_class *ret_class);
+/* Says so when `ref` of an object of that cluster names no InferencePool; `what`
+ * the object is, in words. */
+void pool_reference_check(struct resolve *resolve, const struct desired_source *source,
+			  const struct object *object, const struct reference *ref,
+			  const char *what);
+/* "namespace/name" of the pool, the object's own namespace when none is given; NULL: out of
+ * memory. */
+const char *pool_reference_name(struct arena *arena, const struct object *object,
+				const struct reference *ref);
 /* Is the pool of one cluster exported, by either dialect's annotation? */
 bool pool_is_exported(const struct object *pool);
 

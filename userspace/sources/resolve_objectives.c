@@ -19,33 +19,6 @@ struct objective_find {
 	size_t order; /* of finding */
 };
 
-static const char *objective_pool_namespace(const struct object *object)
-{
-	const struct objective *spec = object->spec;
-
-	return spec->pool.namespace_ ? spec->pool.namespace_ : object->namespace_;
-}
-
-static void objective_check(struct resolve *resolve, const struct desired_source *source,
-			    const struct object *object)
-{
-	const struct objective *spec = object->spec;
-	const char *namespace_ = objective_pool_namespace(object);
-	enum pool_class class;
-
-	if (!reference_class(&spec->pool, &class) || class == POOL_SERVICE)
-		resolve_say(resolve, LOG_LEVEL_WARNING, object, spec->pool.line,
-			    "spec.poolRef.kind",
-			    "%.60s is not a kind of pool; the objective works for no pool",
-			    spec->pool.kind);
-	else if (class == POOL_LOCAL &&
-		 !objects_find(source->objects, KIND_INFERENCE_POOL, namespace_, spec->pool.name))
-		resolve_say(resolve, LOG_LEVEL_WARNING, object, spec->pool.line,
-			    "spec.poolRef.name",
-			    "cluster %s has no InferencePool %s/%s; correct the name", source->name,
-			    namespace_, spec->pool.name);
-}
-
 static int objectives_find(struct resolve *resolve, const struct desired_source *source,
 			   struct vector *finds)
 {
@@ -58,12 +31,11 @@ static int objectives_find(struct resolve *resolve, const struct desired_source 
 
 		if (!find)
 			return -ENOMEM;
-		objective_check(resolve, source, list[i]);
+		pool_reference_check(resolve, source, list[i], &spec->pool, "objective");
 		find->objective = (struct desired_objective){
 			.name = list[i]->name,
 			.namespace_ = list[i]->namespace_,
-			.pool = arena_format(&resolve->scratch, "%s/%s",
-					     objective_pool_namespace(list[i]), spec->pool.name),
+			.pool = pool_reference_name(&resolve->scratch, list[i], &spec->pool),
 			.priority = (int32_t)spec->priority,
 		};
 		if (!find->objective.pool)

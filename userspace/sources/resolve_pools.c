@@ -45,6 +45,31 @@ bool reference_class(const struct reference *ref, enum pool_class *ret_class)
 	return false;
 }
 
+void pool_reference_check(struct resolve *resolve, const struct desired_source *source,
+			  const struct object *object, const struct reference *ref,
+			  const char *what)
+{
+	const char *namespace_ = ref->namespace_ ? ref->namespace_ : object->namespace_;
+	enum pool_class class;
+
+	if (!reference_class(ref, &class) || class == POOL_SERVICE)
+		resolve_say(resolve, LOG_LEVEL_WARNING, object, ref->line, "spec.poolRef.kind",
+			    "%.60s is not a kind of pool; the %s works for no pool", ref->kind,
+			    what);
+	else if (class == POOL_LOCAL &&
+		 !objects_find(source->objects, KIND_INFERENCE_POOL, namespace_, ref->name))
+		resolve_say(resolve, LOG_LEVEL_WARNING, object, ref->line, "spec.poolRef.name",
+			    "cluster %s has no InferencePool %s/%s; correct the name", source->name,
+			    namespace_, ref->name);
+}
+
+const char *pool_reference_name(struct arena *arena, const struct object *object,
+				const struct reference *ref)
+{
+	return arena_format(arena, "%s/%s", ref->namespace_ ? ref->namespace_ : object->namespace_,
+			    ref->name);
+}
+
 bool pool_is_exported(const struct object *pool)
 {
 	const char *upstream = labels_get(&pool->annotations, EXPORT_UPSTREAM);

@@ -2,11 +2,14 @@
 #include "userspace/telemetry/proxy_metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "maps/access/maps.h"
@@ -20,17 +23,64 @@ static size_t metrics_bytes(size_t row_count)
 	return sizeof(struct proxy_metrics) + row_count * sizeof(struct proxy_row);
 }
 
-int proxy_metrics_new(size_t row_count, struct proxy_metrics **ret_metrics)
+static int region_map(int fd, size_t row_count, struct proxy_metrics **ret_metrics)
 {
 	struct proxy_metrics *metrics = mmap(NULL, metrics_bytes(row_count), PROT_READ | PROT_WRITE,
-					     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+					     MAP_SHARED | MAP_NORESERVE, fd, 0);
 
 	if (metrics == MAP_FAILED)
 		return -errno;
-	metrics->row_count = row_count;
-	metrics->started_at = clock_realtime_ns() / NS_PER_S;
 	*ret_metrics = metrics;
 	return 0;
+}
+
+int proxy_metrics_create(size_t row_count, int *ret_fd)
+{
+	_cleanup_close_ int fd = memfd_create("sluice-metrics", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct proxy_metrics *metrics = NULL;
+	int err;
+
+	if (fd < 0 || ftruncate(fd, (off_t)metrics_bytes(row_count)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	err = region_map(fd, row_count, &metrics);
+	if (err)
+		return err;
+	metrics->layout = PROXY_METRICS_LAYOUT;
+	metrics->row_count = row_count;
+	metrics->started_at = clock_realtime_ns() / NS_PER_S;
+	proxy_metrics_free(metrics);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int proxy_metrics_map(int fd, size_t row_count, struct proxy_metrics **ret_metrics)
+{
+	struct proxy_metrics *metrics = NULL;
+	struct stat file;
+	int err;
+
+	if (fstat(fd, &file) < 0)
+		return -errno;
+	if (file.st_size != (off_t)metrics_bytes(row_count))
+		return -EPROTO;
+	err = region_map(fd, row_count, &metrics);
+	if (err)
+		return err;
+	if (metrics->layout != PROXY_METRICS_LAYOUT || metrics->row_count != row_count) {
+		munmap(metrics, metrics_bytes(row_count));
+		return -EPROTO;
+	}
+	*ret_metrics = metrics;
+	return 0;
+}
+
+int proxy_metrics_new(size_t row_count, struct proxy_metrics **ret_metrics)
+{
+	_cleanup_close_ int fd = -1;
+	int err = proxy_metrics_create(row_count, &fd);
+
+	return err ?: proxy_metrics_map(fd, row_count, ret_metrics);
 }
 
 void proxy_metrics_free(struct proxy_metrics *metrics)
@@ -133,6 +183,7 @@ struct page {
 	/* all rows added up */
 	struct proxy_cell (*cells)[PROXY_REGIONS_MAX + 1];
 	uint64_t errors[PROXY_NAMES_MAX], retries[PROXY_NAMES_MAX], picks[PROXY_NAMES_MAX];
+	uint64_t mirrors[PROXY_NAMES_MAX];
 };
 
 static uint64_t load(const uint64_t *counter)
@@ -188,6 +239,7 @@ static void row_add_names(struct page *page, const struct proxy_row *row)
 	for (size_t i = 0; i < PROXY_NAMES_MAX; i++) {
 		page->errors[i] += load(&row->errors[i]);
 		page->retries[i] += load(&row->retries[i]);
+		page->mirrors[i] += load(&row->mirrors[i]);
 		page->picks[i] += load(&row->picks[i]);
 	}
 }
@@ -363,6 +415,10 @@ static void plains_write(struct page *page)
 			  "Times that the keeper replaced a dead parent.");
 	exposition_uint(page->out, "sluice_proxy_takeovers_total", NULL,
 			load(&page->metrics->takeovers));
+	exposition_family(page->out, "sluice_proxy_handovers_total", "counter",
+			  "Times that a successor took the place of a parent.");
+	exposition_uint(page->out, "sluice_proxy_handovers_total", NULL,
+			load(&page->metrics->handovers));
 	exposition_family(page->out, "sluice_proxy_start_time_seconds", "gauge",
 			  "When the proxy started, in Unix time.");
 	exposition_uint(page->out, "sluice_proxy_start_time_seconds", NULL,
@@ -491,6 +547,8 @@ void proxy_metrics_expose(const struct proxy_metrics *metrics,
 		    names->retries, page.retries);
 	names_write(&page, "sluice_proxy_picks_total", "Endpoints picked.", names->picks,
 		    page.picks);
+	names_write(&page, "sluice_proxy_mirrors_total", "Copies of requests for mirrors.",
+		    names->mirrors, page.mirrors);
 	plains_write(&page);
 	if (maps)
 		endpoints_write(&page, maps);

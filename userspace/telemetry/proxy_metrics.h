@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The proxy's counters: one row a worker in memory that all its processes share.
  *
- * The region is an anonymous shared mapping made before the first fork, so it
- * outlives any one of parent, keeper and workers.  A row has one writer, the
- * worker that holds it; rows are never cleared (a worker that takes a dead
+ * The region is shared memory without a name, made before the first fork: it
+ * outlives any one of parent, keeper and workers, and its descriptor can be given
+ * to a successor, which goes on counting.  A row has one writer, the worker that
+ * holds it; rows are never cleared (a worker that takes a dead
  * one's row goes on counting where it stopped), only its gauges are.
  *
  * Labels from outside are bounded: the first 128 model names that were routed
@@ -22,10 +23,14 @@
 
 struct maps;
 
+/* Another one is another proxy's: to be changed with anything below, and with the
+ * order of the names that rows are indexed by. */
+#define PROXY_METRICS_LAYOUT 1
+
 #define PROXY_MODELS_MAX 128 /* and one more for "other" */
 #define PROXY_REGIONS_MAX 32
 #define PROXY_LABEL_MAX 128
-#define PROXY_NAMES_MAX 32 /* of errors, retry reasons, pick reasons */
+#define PROXY_NAMES_MAX 32 /* of errors, retry reasons, pick reasons, mirrors' outcomes */
 
 /* Statuses that are counted by their code; others by class ("2xx", ...). */
 #define PROXY_CODES_MAX 32
@@ -52,6 +57,7 @@ struct proxy_row {
 	uint64_t errors[PROXY_NAMES_MAX]; /* indexed as the caller's names */
 	uint64_t retries[PROXY_NAMES_MAX];
 	uint64_t picks[PROXY_NAMES_MAX];
+	uint64_t mirrors[PROXY_NAMES_MAX];
 	uint64_t sessions_total;
 	uint64_t bytes_in, bytes_out;
 	uint64_t upstream_connects, upstream_reuses;
@@ -73,18 +79,25 @@ struct proxy_label {
 };
 
 struct proxy_metrics {
+	uint64_t layout; /* PROXY_METRICS_LAYOUT */
 	size_t row_count;
 	uint32_t rows_high; /* rows below it have been held by a worker */
 	uint32_t pad;
 	uint64_t started_at; /* CLOCK_REALTIME, s */
 	uint64_t worker_starts;
 	uint64_t takeovers; /* a keeper became the parent */
+	uint64_t handovers; /* a successor became the parent */
 	struct proxy_label models[PROXY_MODELS_MAX];
 	struct proxy_label regions[PROXY_REGIONS_MAX];
 	struct proxy_row rows[];
 };
 
-/* Maps the region, zeroed; rows that nobody writes cost no memory. */
+/* A region, zeroed; rows that nobody writes cost no memory.  *ret_fd is its memory,
+ * the caller's to close. */
+int proxy_metrics_create(size_t row_count, int *ret_fd);
+/* Maps it.  -EPROTO: it is of another layout or size. */
+int proxy_metrics_map(int fd, size_t row_count, struct proxy_metrics **ret_metrics);
+/* Both, for those who hand it to nobody. */
 int proxy_metrics_new(size_t row_count, struct proxy_metrics **ret_metrics);
 void proxy_metrics_free(struct proxy_metrics *metrics);
 
@@ -99,6 +112,7 @@ struct proxy_metrics_names { /* NULL where the caller has no name */
 	const char *errors[PROXY_NAMES_MAX];
 	const char *retries[PROXY_NAMES_MAX];
 	const char *picks[PROXY_NAMES_MAX];
+	const char *mirrors[PROXY_NAMES_MAX];
 };
 
 /* Appends all families.  `maps` gives endpoints' names and what is in flight;

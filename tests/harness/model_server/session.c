@@ -6,12 +6,14 @@
  * for the peer's end.  Bytes of a next request that come early wait in `in`.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "tests/harness/model_server/server_private.h"
 #include "userspace/base/cleanup.h"
@@ -19,7 +21,7 @@
 #include "userspace/http/parser.h"
 
 #define HEAD_BYTES_MAX (64 * 1024)
-#define BODY_BYTES_MAX (32 * 1024 * 1024)
+#define BODY_BYTES_MAX (96 * 1024 * 1024)
 #define OUT_BYTES_MAX (8 * 1024 * 1024)
 #define READ_BYTES (64 * 1024)
 #define LINGER_NS (2 * NS_PER_S)
@@ -59,6 +61,7 @@ struct session {
 	bool keep_alive;
 	bool chunked; /* the answer, when streamed */
 	bool json; /* Content-Type */
+	uint64_t body_hash; /* XXH3 */
 	bool extras; /* x-extras: an interim answer before, trailers after */
 	struct completion completion;
 	struct engine_request request;
@@ -131,6 +134,7 @@ static void session_expect_head(struct session *session)
 
 	session->phase = PHASE_HEAD;
 	buffer_clear(&session->body);
+	session->body_hash = 0;
 	if (!session->admin)
 		loop_timer_after(server->loop, &session->idle,
 				 server->config.keep_alive_s * NS_PER_S);
@@ -195,6 +199,8 @@ static void head_begin(struct session *session, int status, const char *content_
 		      status, status_text(status), session->server->config.pod,
 		      session->server->config.pod, content_type,
 		      session->keep_alive ? "" : "connection: close\r\n");
+	if (session->body_hash)
+		buffer_printf(&session->out, "x-body-hash: %016" PRIx64 "\r\n", session->body_hash);
 }
 
 /* The answer is in `out`; on to the next request.  False: gone. */
@@ -454,7 +460,7 @@ static bool request_answer(struct session *session)
 	struct model_server *server = session->server;
 	struct buffer body = {0};
 
-	loop_timer_cancel(server->loop, &session->idle);
+	loop_timer_cancel(server->loop, &session->idle); /* also of one that had come already */
 	if (!session->admin && server->faults.hang == HANG_ALL) {
 		session->phase = PHASE_HUNG;
 		return true;
@@ -591,6 +597,9 @@ static bool body_read(struct session *session, bool *ret_more)
 			return true;
 	}
 	*ret_more = true;
+	if (buffer_length(&session->body))
+		session->body_hash = XXH3_64bits(session->body.data + session->body.start,
+						 buffer_length(&session->body));
 	return request_answer(session);
 }
 
@@ -634,6 +643,8 @@ static void session_event(struct watch *watch, uint32_t events)
 	}
 	if (session->phase == PHASE_CLOSING)
 		return;
+	/* as uvicorn: only between requests */
+	loop_timer_cancel(session->server->loop, &session->idle);
 	session->in.end += (size_t)n;
 	session_work(session);
 }

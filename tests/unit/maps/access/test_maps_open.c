@@ -73,7 +73,7 @@ static void another_version_is_refused_with_both_versions(void **state)
 {
 	(void)state;
 	refused(&(struct pinned_maps_wrong){.version = 4711}, -EPROTO,
-		WORDS("unit-maps-open/contract", "version 4711", "version 3"));
+		WORDS("unit-maps-open/contract", "version 4711", "version 4"));
 }
 
 static void another_version_is_named_even_if_the_contract_has_grown(void **state)
@@ -82,7 +82,7 @@ static void another_version_is_named_even_if_the_contract_has_grown(void **state
 	refused(&(struct pinned_maps_wrong){.id = MAP_CONTRACT,
 					    .value_size_more = 16,
 					    .version = 4712},
-		-EPROTO, WORDS("version 4712", "version 3"));
+		-EPROTO, WORDS("version 4712", "version 4"));
 }
 
 static void a_contract_that_was_not_filled_is_refused(void **state)
@@ -250,6 +250,8 @@ static void a_listening_socket_goes_into_its_slot(void **state)
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(listeners_put(maps, LISTENER_IPV4, fd), 0);
 	assert_int_equal(listeners_put(maps, LISTENERS_MAX, fd), -E2BIG);
+	assert_int_equal(listeners_remove(maps, LISTENER_IPV4), 0);
+	assert_int_equal(listeners_remove(maps, LISTENER_IPV4), -EINVAL);
 }
 
 int main(void)

@@ -271,6 +271,30 @@ static void a_port_in_use_is_said_by_name(void **state)
 	assert_null(second);
 }
 
+/* A request that waits while the listener goes from one server to the next. */
+static void a_listener_goes_over_with_its_queue(void **state)
+{
+	uint16_t port = server_port(server);
+	int client = client_open(), again = dup(server_listener(server));
+	struct ip_addr addr, other;
+	char buffer[512];
+	bool closed;
+
+	(void)state;
+	address_parse("127.0.0.1", &addr);
+	address_parse("127.0.0.2", &other);
+	assert_true(send(client, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 34, 0) == 34);
+	server_free(server);
+	server = NULL;
+	assert_int_equal(server_new_over(loop, dup(again), &other, port, pages, NULL, &server),
+			 -EADDRNOTAVAIL);
+	assert_int_equal(server_new_over(loop, again, &addr, port, pages, NULL, &server), 0);
+	assert_int_equal(server_port(server), port);
+	client_read(client, buffer, sizeof(buffer), &closed);
+	assert_non_null(strstr(buffer, "hello"));
+	close(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_slow_reader_gets_all_of_a_big_page),
 		cmocka_unit_test(the_longest_waiting_connection_gives_way),
 		cmocka_unit_test(a_port_in_use_is_said_by_name),
+		cmocka_unit_test(a_listener_goes_over_with_its_queue),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -134,12 +134,52 @@ static void what_cannot_be_rewritten_is_refused(void **state)
 	assert_false(model_rewrite_make(&request, "m", 1, &rewrite));
 }
 
+static const struct {
+	const char *method, *path, *name, *want; /* NULL: cannot be */
+} paths[] = {
+	{"POST", "/v2/models/m/infer", "n", "/v2/models/n/infer"},
+	{"POST", "/v2/models/m/infer?x=m", "org/n:1", "/v2/models/org%2Fn%3A1/infer?x=m"},
+	{"POST", "/v2/models/a%20b/versions/3/infer", "n", "/v2/models/n/versions/3/infer"},
+	{"POST", "/%762/models/org%2fm/infer", "n", "/%762/models/n/infer"},
+	{"GET", "/v1/models/org/m", "n", "/v1/models/n"},
+	{"GET", "/v1/models/org/m", "other/n", "/v1/models/other%2Fn"},
+	{"POST", "/v1/models/m:predict", "\xc3\xa9", "/v1/models/%C3%A9:predict"},
+	{"POST", "/v1beta/tunedModels/m:generateContent", "tunedModels/n",
+	 "/v1beta/tunedModels%2Fn:generateContent"},
+	{"POST", "/v1beta/tunedModels/m:generateContent", "n", NULL},
+	{"POST", "/openai/deployments/m/chat/completions?api-version=1", "n",
+	 "/openai/deployments/n/chat/completions?api-version=1"},
+	{"POST", "/v2/models/m/infer", "..", NULL},
+	{"POST", "/v1/chat/completions", "n", NULL},
+};
+
+static void a_path_says_the_new_name_or_is_refused(void **state)
+{
+	char buffer[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct text out = TEXT_INIT(buffer);
+		bool made;
+
+		text_init(&out, buffer, sizeof(buffer));
+		made = model_rewrite_path((struct model_text){paths[i].method,
+							      strlen(paths[i].method)},
+					  (struct model_text){paths[i].path, strlen(paths[i].path)},
+					  paths[i].name, strlen(paths[i].name), &out);
+		if (made != (paths[i].want != NULL) || (made && strcmp(out.data, paths[i].want)))
+			fail_msg("%s to %s: %d %s", paths[i].path, paths[i].name, made, out.data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_new_body_says_the_new_name_and_has_the_length_foretold),
 		cmocka_unit_test(the_longest_name_of_quotes_fits),
 		cmocka_unit_test(what_cannot_be_rewritten_is_refused),
+		cmocka_unit_test(a_path_says_the_new_name_or_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

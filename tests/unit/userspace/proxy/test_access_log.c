@@ -103,9 +103,11 @@ static void a_full_line_tells_place_pick_usage_and_retries(void **state)
 	record.cluster = "cluster-b";
 	record.region = "us-east5";
 	record.usage = &usage;
-	record.retry_count = 1;
+	record.retry_count = 2;
 	record.retries[0] =
 		(struct access_retry){.endpoint = 2, .name = "ai/pod-2", .reason = "refused"};
+	record.retries[1] = (struct access_retry){
+		.endpoint = 3, .name = "ai/pod-3", .reason = "status", .status = 503};
 	root = format(&record);
 	assert_true(json_object_object_get_ex(root, "pick", &member));
 	assert_true(json_object_object_get_ex(member, "reason", &inner));
@@ -117,7 +119,12 @@ static void a_full_line_tells_place_pick_usage_and_retries(void **state)
 	assert_true(json_object_object_get_ex(member, "completion_tokens", &inner));
 	assert_false(json_object_object_get_ex(member, "cached_tokens", &inner));
 	assert_true(json_object_object_get_ex(root, "retries", &member));
-	assert_int_equal(json_object_array_length(member), 1);
+	assert_int_equal(json_object_array_length(member), 2);
+	inner = json_object_array_get_idx(member, 0);
+	assert_false(json_object_object_get_ex(inner, "status", NULL));
+	assert_true(
+		json_object_object_get_ex(json_object_array_get_idx(member, 1), "status", &inner));
+	assert_int_equal(json_object_get_int(inner), 503);
 	json_object_put(root);
 }
 

@@ -443,7 +443,8 @@ static void paths_are_rewritten(void **state)
 		struct snapshot_match match = {.path_type = MATCH_PREFIX, .path = rows[i].prefix};
 		struct snapshot_rule rule = {
 			.filters = {.rewrite_type = rows[i].type, .rewrite_path = rows[i].to}};
-		struct route_choice choice = {.rule = &rule, .match = &match};
+		struct route_choice choice = {
+			.rule = &rule, .match = &match, .filters = &rule.filters};
 		struct http_span path, query;
 		char buffer[64];
 		struct text text = TEXT_INIT(buffer);
@@ -476,7 +477,8 @@ static void redirects_name_scheme_host_and_port(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct snapshot_rule rule = {.filters = rows[i].filters};
-		struct route_choice choice = {.rule = &rule, .match = &match};
+		struct route_choice choice = {
+			.rule = &rule, .match = &match, .filters = &rule.filters};
 		char buffer[128];
 		struct text text = TEXT_INIT(buffer);
 
@@ -498,6 +500,43 @@ static void objectives_and_base_models_are_looked_up(void **state)
 	assert_int_equal(route_priority(snapshot, "ai/p", span("bat")), 0);
 }
 
+static void a_model_is_served_under_the_name_that_its_pool_has(void **state)
+{
+	static const char *names[] = {"food", "fare"};
+	static struct snapshot_rewrite_target half[] = {{"f1", 30}, {"f2", 70}};
+	static struct snapshot_rewrite_target same[] = {{"food", 1}}, all[] = {{"rest", 1}};
+	struct snapshot_rewrite rewrites[] = {
+		{.model_count = 2,
+		 .models = names,
+		 .target_count = 2,
+		 .targets = half,
+		 .weight_sum = 100},
+		{.model_count = 1,
+		 .models = names,
+		 .target_count = 1,
+		 .targets = same,
+		 .weight_sum = 1},
+		{.target_count = 1, .targets = all, .weight_sum = 1},
+	};
+	struct snapshot_pool pool = {.rewrite_count = 3, .rewrites = rewrites};
+	unsigned first = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 1000; i++) {
+		const char *name = route_served_name(&pool, "fare", i);
+
+		assert_true(name == half[0].model || name == half[1].model);
+		first += name == half[0].model;
+	}
+	assert_int_equal(first, 300);
+	assert_string_equal(route_served_name(&pool, "other", 7), "rest");
+	assert_null(route_served_name(&pool, "rest", 7)); /* that is its name already */
+	pool.rewrite_count = 2;
+	assert_null(route_served_name(&pool, "other", 7));
+	pool.rewrites = rewrites + 1;
+	assert_null(route_served_name(&pool, "food", 7));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +548,7 @@ int main(void)
 		cmocka_unit_test(paths_are_rewritten),
 		cmocka_unit_test(redirects_name_scheme_host_and_port),
 		cmocka_unit_test(objectives_and_base_models_are_looked_up),
+		cmocka_unit_test(a_model_is_served_under_the_name_that_its_pool_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -455,6 +455,7 @@ static void the_snapshot_names_endpoints_by_id_and_generation(void **state)
 	_cleanup_(snapshot_freep) struct snapshot *snapshot = NULL;
 	_cleanup_(plan_freep) struct plan *plan = NULL;
 	struct desired_listener listener = {"infra/gateway", "http", 0, NULL};
+	struct snapshot_rewrite rewrite = {.name = "ai/w"};
 	struct world world;
 
 	(void)state;
@@ -465,6 +466,8 @@ static void the_snapshot_names_endpoints_by_id_and_generation(void **state)
 	world.desired.listeners = &listener;
 	world.desired.listener_count = 1;
 	plan = plan_of(&world.desired);
+	world.pools[0].rewrite_count = 1;
+	world.pools[0].rewrites = &rewrite;
 	assert_int_equal(plan_snapshot(plan, &world.desired, 42, 1000, &snapshot), 0);
 	assert_int_equal(snapshot->generation, 42);
 	assert_int_equal(snapshot->pools[0].endpoint_count, 2);
@@ -472,6 +475,8 @@ static void the_snapshot_names_endpoints_by_id_and_generation(void **state)
 	assert_int_equal(snapshot->pools[0].endpoints[0].generation, 1);
 	assert_int_equal(snapshot->pools[0].endpoints[1].cluster, 1);
 	assert_string_equal(snapshot->clusters[1].region, "us-east5");
+	assert_int_equal(snapshot->pools[0].rewrite_count, 1);
+	assert_string_equal(snapshot->pools[0].rewrites[0].name, "ai/w");
 	assert_int_equal(snapshot->listeners[0].port, 80);
 }
 

@@ -36,7 +36,9 @@ static const char full[] =
 	"{\"generation\":18446744073709551615,\"written_at\":5,"
 	"\"clusters\":[{\"id\":63,\"name\":\"cluster-a\",\"region\":\"europe-west4\"}],"
 	"\"pools\":[{\"id\":0,\"name\":\"ai/gemma\",\"kind\":\"InferencePoolImport\","
-	"\"endpoints\":[{\"id\":16383,\"generation\":7,\"cluster\":0}],\"drain_timeout_ms\":5000},"
+	"\"endpoints\":[{\"id\":16383,\"generation\":7,\"cluster\":0}],\"drain_timeout_ms\":5000,"
+	"\"rewrites\":[{\"name\":\"ai/w\",\"models\":[\"food-review\"],\"targets\":["
+	"{\"model\":\"food-review-1\",\"weight\":90},{\"model\":\"food-review-2\",\"weight\":10}]}]},"
 	"{\"id\":2047,\"name\":\"ai/llama\",\"kind\":\"Service\",\"drain_timeout_ms\":0}],"
 	"\"listeners\":[{\"gateway\":\"infra/gw\",\"name\":\"http\",\"addr\":\"10.99.0.1\",\"port\":80},"
 	"{\"gateway\":\"infra/gw\",\"name\":\"six\",\"addr\":\"2001:db8::1\",\"port\":8080,"
@@ -53,10 +55,17 @@ static const char full[] =
 	"\"response_add\":[{\"name\":\"X-E\",\"value\":\"4\"}],\"response_remove\":[\"X-F\"],"
 	"\"rewrite_type\":\"ReplacePrefixMatch\",\"rewrite_path\":\"/\",\"rewrite_host\":\"h.test\","
 	"\"redirect_status\":302,\"redirect_scheme\":\"https\",\"redirect_host\":\"d.test\","
-	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443},"
+	"\"redirect_path\":\"/x\",\"redirect_path_type\":\"ReplaceFullPath\",\"redirect_port\":8443,"
+	"\"mirrors\":[{\"pool\":1,\"name\":\"ai/llama\",\"numerator\":1,\"denominator\":8}]},"
 	"\"backends\":[{\"pool\":0,\"weight\":90,\"name\":\"ai/gemma\"},"
-	"{\"weight\":10,\"name\":\"ai/gone\"}],\"request_timeout_ms\":600000,"
-	"\"backend_timeout_ms\":500}]}],"
+	"{\"weight\":10,\"name\":\"ai/gone\",\"filters\":{\"request_set\":[{\"name\":\"X-G\","
+	"\"value\":\"5\"}],\"redirect_status\":0,\"redirect_port\":0}}],"
+	"\"request_timeout_ms\":600000,"
+	"\"backend_timeout_ms\":500,\"retry\":{\"codes\":[500,503],\"attempts\":7,"
+	"\"backoff_ms\":100},\"cors\":{\"origins\":[\"https://*.a.test\"],"
+	"\"methods\":[\"PUT\"],\"headers\":[\"*\"],\"expose\":[\"X-Id\"],"
+	"\"credentials\":true,\"max_age_s\":60},\"persistence\":{\"type\":\"Cookie\","
+	"\"name\":\"s\",\"absolute_s\":3600,\"idle_s\":60,\"lifetime\":\"Permanent\"}}]}],"
 	"\"objectives\":[{\"name\":\"batch\",\"namespace_\":\"ai\",\"pool\":\"ai/gemma\","
 	"\"priority\":-10}],"
 	"\"base_models\":[{\"model\":\"food-review-1\",\"base\":\"llama-3-8b\"}],\"version\":1}";
@@ -97,6 +106,9 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_null(snapshot->listeners[0].hostname);
 	rule = &snapshot->routes[0].rules[0];
 	assert_int_equal(rule->weight_sum, 100);
+	assert_int_equal(snapshot->pools[0].rewrites[0].weight_sum, 100);
+	assert_string_equal(snapshot->pools[0].rewrites[0].models[0], "food-review");
+	assert_int_equal(snapshot->pools[1].rewrite_count, 0);
 	assert_int_equal(rule->backends[0].pool, 0);
 	assert_int_equal(rule->backends[1].pool, POOL_NONE);
 	assert_int_equal(rule->matches[0].path_type, MATCH_PREFIX);
@@ -106,6 +118,15 @@ static void what_is_read_means_what_was_written(void **state)
 	assert_int_not_equal(regexec(rule->matches[0].queries[0].regex, "42x", 0, NULL, 0), 0);
 	assert_int_equal(regexec(rule->matches[1].path_regex, "/b/", 0, NULL, 0), 0);
 	assert_int_equal(rule->filters.redirect_port, 8443);
+	assert_null(rule->backends[0].filters);
+	assert_string_equal(rule->backends[1].filters->request_set[0].name, "X-G");
+	assert_int_equal(rule->retry->code_count, 2);
+	assert_int_equal(rule->retry->codes[1], 503);
+	assert_int_equal(rule->retry->attempts, 7);
+	assert_int_equal(rule->retry->backoff_ms, 100);
+	assert_string_equal(rule->cors->origins[0], "https://*.a.test");
+	assert_true(rule->cors->credentials);
+	assert_int_equal(rule->cors->max_age_s, 60);
 	assert_int_equal(rule->filters.rewrite_type, REWRITE_PREFIX);
 	assert_int_equal(snapshot->objectives[0].priority, -10);
 	assert_int_equal(snapshot->pools[1].endpoint_count, 0);
@@ -150,6 +171,9 @@ static void a_directory_that_cannot_be_written_is_named(void **state)
 
 #define LISTENER                                                                                   \
 	"\"listeners\":[{\"gateway\":\"g\",\"name\":\"l\",\"addr\":\"10.0.0.1\",\"port\":80}]"
+#define POOL_REWRITE(rewrite)                                                                      \
+	"{\"version\":1,\"generation\":1,\"pools\":[{\"id\":1,\"name\":\"p\",\"kind\":\"k\","      \
+	"\"rewrites\":[" rewrite "]}]}"
 #define RULE(members) ROUTE("\"listeners\":[0],\"rules\":[{" members "}]")
 #define ROUTE(members)                                                                             \
 	"{\"version\":1,\"generation\":1," LISTENER ",\"routes\":[{\"name\":\"ai/r\"," members "}]}"
@@ -201,6 +225,22 @@ static const struct hostile {
 	{"{\"version\":1,\"generation\":1,\"listeners\":[{\"gateway\":\"g\",\"name\":\"l\","
 	 "\"addr\":\"10.0.0.1\",\"port\":0}]}",
 	 "listeners[0].port: 0 is not a port"},
+	{RULE(MATCHES ",\"persistence\":{\"type\":\"Cookie\",\"name\":\"a;b\"}"),
+	 "rules[0].persistence.name: not a name of a cookie or header"},
+	{RULE(MATCHES
+	      ",\"persistence\":{\"type\":\"Cookie\",\"name\":\"a\",\"lifetime\":\"Permanent\"}"),
+	 "rules[0].persistence.absolute_s: a permanent cookie needs it"},
+	{FILTERS("\"mirrors\":[{\"pool\":0,\"name\":\"a/b\",\"numerator\":1,\"denominator\":1}]"),
+	 "rules[0].filters.mirrors[0].pool: there is no such pool"},
+	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[]}"),
+	 "pools[0].rewrites[0].targets: a rewrite needs at least one"},
+	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[{\"model\":\"a\",\"weight\":0}]}"),
+	 "pools[0].rewrites[0].targets[0].weight: 0 is not a weight here"},
+	{POOL_REWRITE("{\"name\":\"w\",\"targets\":[{\"model\":\"a\\r\\nb\",\"weight\":1}]}"),
+	 "pools[0].rewrites[0].targets[0].model: not a model's name"},
+	{POOL_REWRITE(
+		 "{\"name\":\"w\",\"models\":[\"\"],\"targets\":[{\"model\":\"a\",\"weight\":1}]}"),
+	 "pools[0].rewrites[0].models[0]: not a model's name"},
 	{ROUTE("\"listeners\":[1],\"rules\":[]"),
 	 "routes[0].listeners[0]: there is no such listener"},
 	{ROUTE("\"listeners\":[\"a\"],\"rules\":[]"),
@@ -223,8 +263,25 @@ static const struct hostile {
 	 "rules[0].backends[0].pool: there is no such pool"},
 	{RULE(MATCHES ",\"backends\":[{\"weight\":1000001,\"name\":\"a/b\"}]"),
 	 "backends[0].weight: 1000001 is above 1000000"},
+	{RULE(MATCHES ",\"retry\":{\"codes\":[500,399]}"),
+	 "rules[0].retry.codes[1]: not between 400 and 599"},
+	{RULE(MATCHES ",\"retry\":{\"attempts\":8}"), "rules[0].retry.attempts: 8 is above 7"},
+	{RULE(MATCHES ",\"cors\":{\"origins\":[\"https://A.test\"]}"),
+	 "rules[0].cors.origins[0]: not an origin in lower case"},
+	{RULE(MATCHES ",\"cors\":{\"origins\":[\"a.test\"]}"),
+	 "rules[0].cors.origins[0]: not an origin"},
+	{RULE(MATCHES ",\"cors\":{\"headers\":[\"X-A\",\"b\\r\\nc: d\"]}"),
+	 "rules[0].cors.headers[1]: not a name of a header"},
+	{RULE(MATCHES ",\"cors\":{\"methods\":[\"G T\"]}"), "rules[0].cors.methods[0]: not a name"},
+	{RULE(MATCHES ",\"cors\":{\"expose\":[\"\"]}"), "rules[0].cors.expose[0]: not a name"},
+	{RULE(MATCHES ",\"cors\":{\"credentials\":1}"),
+	 "rules[0].cors.credentials: neither true nor false"},
+	{RULE(MATCHES ",\"retry\":[]"), "rules[0].retry: not an object"},
 	{FILTERS("\"request_set\":[{\"name\":\"X-A\",\"value\":\"a\\r\\nX-B: b\"}]"),
 	 "filters.request_set[0].value: a header value must not contain control characters"},
+	{RULE(MATCHES ",\"backends\":[{\"weight\":1,\"name\":\"a/b\",\"filters\":{"
+		      "\"response_add\":[{\"name\":\"X A\",\"value\":\"\"}]}}]"),
+	 "rules[0].backends[0].filters.response_add[0].name: not a header name"},
 	{FILTERS("\"response_remove\":[\"X A\"]"), "filters.response_remove[0]: not a header name"},
 	{FILTERS("\"redirect_status\":200"), "filters.redirect_status: not one of 301"},
 	{FILTERS("\"redirect_scheme\":\"ftp\""), "filters.redirect_scheme: neither http nor https"},

@@ -411,9 +411,8 @@ static void a_backend_policy_gives_timeouts_to_rules_that_have_none(void **state
 				       "{targetRef: {group: inference.networking.x-k8s.io, kind: "
 				       "InferencePoolImport, name: p}, default: {timeoutSec: 600, "
 				       "connectionDraining: {drainingTimeoutSec: 130}, "
-				       "balancingMode: RATE}}\n" ROUTE(
-					       "{" BACKEND("p") "}, {timeouts: {request: 5s, backendRequest: 0s}, " BACKEND(
-						       "p") "}, {timeouts: {request: 0s}, " BACKEND("p") "}"));
+				       "balancingMode: RATE}}\n" ROUTE("{" BACKEND("p") "}, {timeouts: {request: 5s, backendRequest: 0s}, " BACKEND(
+					       "p") "}, {timeouts: {request: 0s, backendRequest: 5s}, " BACKEND("p") "}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
 	assert_int_equal(route->rules[0].request_timeout_ms, 600000);
@@ -421,6 +420,7 @@ static void a_backend_policy_gives_timeouts_to_rules_that_have_none(void **state
 	assert_int_equal(route->rules[1].request_timeout_ms, 5000);
 	assert_int_equal(route->rules[1].backend_timeout_ms, ROUTE_TIMEOUT_OFF);
 	assert_int_equal(route->rules[2].request_timeout_ms, ROUTE_TIMEOUT_OFF);
+	assert_int_equal(route->rules[2].backend_timeout_ms, 5000);
 	assert_int_equal(world.desired->pools[0].drain_timeout_ms, 130000);
 	must_say(&world, "GCPBackendPolicy ai/bp: spec.default", "not acted upon", "timeoutSec");
 	world_deinit(&world);
@@ -643,35 +643,61 @@ static void a_missing_pool_answers_500_and_the_rest_goes_on(void **state)
 	world_deinit(&world);
 }
 
-static void a_grant_opens_another_namespace_for_what_it_names(void **state)
+#define FROM_TEAM "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: team}"
+#define TO_IMPORT "group: inference.networking.x-k8s.io, kind: InferencePoolImport"
+
+static void a_grant_is_for_the_kinds_names_and_namespaces_in_it(void **state)
 {
-	struct world world = {0};
-	const struct snapshot_rule *rule;
+	static const struct {
+		const char *namespace_, *from, *to; /* of the grant */
+		bool granted;
+	} cases[] = {
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: p}", true},
+		{"ai", FROM_TEAM, "{" TO_IMPORT "}", true}, /* every name */
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: q}, {" TO_IMPORT ", name: p}", true},
+		{"ai", FROM_TEAM, "{" TO_IMPORT ", name: q}", false},
+		{"ai", FROM_TEAM, "{group: '', kind: Service, name: p}", false},
+		{"ai", FROM_TEAM, "{group: networking.gke.io, kind: InferencePoolImport}", false},
+		{"team", FROM_TEAM, "{" TO_IMPORT "}", false}, /* of the wrong side */
+		{"ai", "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}",
+		 "{" TO_IMPORT "}", false},
+		{"ai", "{group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: team}",
+		 "{" TO_IMPORT "}", false},
+		{"ai", "{group: example.com, kind: HTTPRoute, namespace: team}", "{" TO_IMPORT "}",
+		 false},
+		{"ai",
+		 "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}, " FROM_TEAM,
+		 "{" TO_IMPORT "}", true},
+	};
 
 	(void)state;
-	decoded_add(&world.a, "a.yaml", POOL("p", "x") POOL("q", "y"));
-	decoded_add(
-		&world.config, "c.yaml",
-		GATEWAY("{name: http, protocol: HTTP, port: 80, allowedRoutes: {namespaces: "
-			"{from: All}}}") "---\napiVersion: gateway.networking.k8s.io/v1beta1\nkind: "
-					 "ReferenceGrant\nmetadata: {name: g, namespace: ai}\nspec: "
-					 "{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, "
-					 "namespace: team}], to: [{group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: p}]}\n---\napiVersion: "
-					 "gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: "
-					 "{name: r, namespace: team}\nspec: {parentRefs: [{name: gw, "
-					 "namespace: ai}], rules: [{backendRefs: [{group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: p, namespace: ai}, {group: "
-					 "inference.networking.x-k8s.io, kind: InferencePoolImport, "
-					 "name: q, namespace: ai}]}]}\n");
-	world_resolve(&world);
-	rule = &world.desired->routes[0].rules[0];
-	assert_int_equal(rule->backends[0].pool, 0);
-	assert_int_equal(rule->backends[1].pool, POOL_NONE);
-	must_say(&world, "HTTPRoute team/r: spec.rules[0].backendRefs[1]", "ReferenceGrant", "ai");
-	world_deinit(&world);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct world world = {0};
+		char text[2048];
+
+		decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+		snprintf(
+			text, sizeof(text),
+			GATEWAY("{name: http, protocol: HTTP, port: 80, allowedRoutes: "
+				"{namespaces: {from: All}}}") "---\napiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\n"
+							      "metadata: {name: g, namespace: %s}\nspec: {from: [%s], to: [%s]}\n"
+							      "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+							      "metadata: {name: r, namespace: team}\n"
+							      "spec: {parentRefs: [{name: gw, namespace: ai}], rules: [{backendRefs: "
+							      "[{" TO_IMPORT
+							      ", name: p, namespace: ai}]}]}\n",
+			cases[i].namespace_, cases[i].from, cases[i].to);
+		decoded_add(&world.config, "c.yaml", text);
+		world_resolve(&world);
+		if ((world.desired->routes[0].rules[0].backends[0].pool != POOL_NONE) !=
+		    cases[i].granted)
+			fail_msg("grant in %s from %s to %s", cases[i].namespace_, cases[i].from,
+				 cases[i].to);
+		if (!cases[i].granted)
+			must_say(&world, "HTTPRoute team/r: spec.rules[0].backendRefs[0]",
+				 "ReferenceGrant", "ai");
+		world_deinit(&world);
+	}
 }
 
 static void every_match_and_filter_arrives(void **state)
@@ -691,7 +717,7 @@ static void every_match_and_filter_arrives(void **state)
 			"value: b}], add: [{name: C, value: d}], remove: [E]}}, {type: "
 			"ResponseHeaderModifier, responseHeaderModifier: {set: [{name: F, value: g}]}}, "
 			"{type: URLRewrite, urlRewrite: {hostname: h.test, path: {type: "
-			"ReplacePrefixMatch, replacePrefixMatch: ''}}}, {type: RequestMirror}]}, "
+			"ReplacePrefixMatch, replacePrefixMatch: ''}}}]}, "
 			"{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, "
 			"path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}"));
 	world_resolve(&world);
@@ -715,8 +741,176 @@ static void every_match_and_filter_arrives(void **state)
 	assert_int_equal(filters->redirect_status, 302);
 	assert_int_equal(filters->redirect_port, 8443);
 	assert_string_equal(filters->redirect_path, "/x");
-	must_say(&world, "HTTPRoute ai/r: spec.rules[0].filters[3].type", "RequestMirror",
-		 "goes on without it");
+	world_deinit(&world);
+}
+
+static void sessions_are_kept_as_the_rule_says(void **state)
+{
+	const struct snapshot_persistence *persistence;
+	const struct snapshot_route *route;
+	struct world world = {0};
+	char name[64];
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE(
+			"{sessionPersistence: {}, " BACKEND("p") "}, {name: n, sessionPersistence: {}, " BACKEND(
+				"p") "}, {sessionPersistence: {type: Header, sessionName: X-S, "
+				     "absoluteTimeout: 1h, idleTimeout: 1500ms}, " BACKEND(
+					     "p") "}, {sessionPersistence: {sessionName: c, "
+						  "absoluteTimeout: 10s, cookieConfig: "
+						  "{lifetimeType: Permanent}}, " BACKEND(
+							  "p") "}, {" BACKEND("p") "}"));
+	world_resolve(&world);
+	route = &world.desired->routes[0];
+	persistence = route->rules[0].persistence;
+	assert_int_equal(persistence->type, PERSIST_COOKIE);
+	assert_int_equal(persistence->lifetime, PERSIST_SESSION);
+	assert_int_equal(persistence->absolute_s + persistence->idle_s, 0);
+	snprintf(name, sizeof(name), "%s", persistence->name);
+	assert_int_equal(strlen(name), strlen("sluice-0123456789abcdef"));
+	assert_string_not_equal(route->rules[1].persistence->name, name);
+	persistence = route->rules[2].persistence;
+	assert_int_equal(persistence->type, PERSIST_HEADER);
+	assert_string_equal(persistence->name, "X-S");
+	assert_int_equal(persistence->absolute_s, 3600);
+	assert_int_equal(persistence->idle_s, 2);
+	assert_int_equal(route->rules[3].persistence->lifetime, PERSIST_PERMANENT);
+	assert_null(route->rules[4].persistence);
+	world_resolve(&world); /* and so again */
+	assert_string_equal(world.desired->routes[0].rules[0].persistence->name, name);
+	world_deinit(&world);
+}
+
+#define MIRROR(name, share)                                                                        \
+	"{type: RequestMirror, requestMirror: {backendRef: {group: "                               \
+	"inference.networking.x-k8s.io, kind: InferencePoolImport, name: " name "}" share "}}"
+
+static void mirrors_have_their_share_and_those_without_a_pool_are_left_out(void **state)
+{
+	const struct snapshot_filters *filters;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x") POOL("q", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE("{filters: [" MIRROR("p", "") ", " MIRROR("gone", "") ", " MIRROR(
+			"q",
+			", percent: 25") ", " MIRROR("q",
+						     ", fraction: {numerator: 1, "
+						     "denominator: 1000}") ", "
+									   "{type: RequestMirror, requestMirror: {backendRef: {name: s, namespace: team, "
+									   "port: 80}}}], " BACKEND(
+										   "p") "}"));
+	world_resolve(&world);
+	filters = &world.desired->routes[0].rules[0].filters;
+	assert_int_equal(filters->mirror_count, 3);
+	assert_string_equal(filters->mirrors[0].name, "ai/p");
+	assert_int_equal(filters->mirrors[0].numerator, filters->mirrors[0].denominator);
+	assert_string_equal(world.desired->pools[filters->mirrors[1].pool].name, "ai/q");
+	assert_int_equal(filters->mirrors[1].numerator, 25);
+	assert_int_equal(filters->mirrors[1].denominator, 100);
+	assert_int_equal(filters->mirrors[2].numerator, 1);
+	assert_int_equal(filters->mirrors[2].denominator, 1000);
+	assert_int_not_equal(world.desired->routes[0].rules[0].backends[0].pool, POOL_NONE);
+	must_say(&world, "spec.rules[0].filters[1].requestMirror.backendRef", "ai/gone",
+		 "no request is mirrored to it");
+	must_say(&world, "spec.rules[0].filters[4].requestMirror.backendRef",
+		 "no ReferenceGrant in namespace team", "no request is mirrored to it");
+	world_deinit(&world);
+}
+
+static void retries_arrive_as_far_as_they_can_be_made(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rules;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{}, {retry: {}}, {retry: {codes: [500, 409], attempts: 2}}, "
+			    "{retry: {attempts: 9, backoff: 1s}}, {retry: {backoff: 99999h}}"));
+	world_resolve(&world);
+	rules = world.desired->routes[0].rules;
+	assert_null(rules[0].retry);
+	assert_null(rules[1].retry);
+	assert_int_equal(rules[2].retry->code_count, 2);
+	assert_int_equal(rules[2].retry->codes[1], 409);
+	assert_int_equal(rules[2].retry->attempts, 2);
+	assert_int_equal(rules[2].retry->backoff_ms, 0);
+	assert_int_equal(rules[3].retry->attempts, ROUTE_RETRIES_MAX);
+	assert_int_equal(rules[3].retry->backoff_ms, 1000);
+	assert_int_equal(rules[4].retry->backoff_ms, UINT32_MAX);
+	must_say(&world, "HTTPRoute ai/r: spec.rules[3].retry.attempts", "9 is more", "7 are made");
+	world_deinit(&world);
+}
+
+static void a_cors_filter_arrives_as_browsers_say_origins(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_cors *cors;
+
+	(void)state;
+	decoded_add(&world.config, "c.yaml",
+		    GATEWAY(HTTP_LISTENER) ROUTE(
+			    "{filters: [{type: CORS, cors: {allowOrigins: ['https://A.test:443', "
+			    "'http://a.test:80', 'http://a.test:443', 'https://*.b.test:8443'], "
+			    "allowMethods: [PUT, DELETE], allowHeaders: [X-A], exposeHeaders: "
+			    "['*'], allowCredentials: true, maxAge: 60}}]}, {filters: [{type: "
+			    "CORS, cors: {}}]}, {}"));
+	world_resolve(&world);
+	cors = world.desired->routes[0].rules[0].cors;
+	assert_int_equal(cors->origin_count, 4);
+	assert_string_equal(cors->origins[0], "https://a.test");
+	assert_string_equal(cors->origins[1], "http://a.test");
+	assert_string_equal(cors->origins[2], "http://a.test:443");
+	assert_string_equal(cors->origins[3], "https://*.b.test:8443");
+	assert_string_equal(cors->methods[1], "DELETE");
+	assert_string_equal(cors->headers[0], "X-A");
+	assert_string_equal(cors->expose[0], "*");
+	assert_true(cors->credentials);
+	assert_int_equal(cors->max_age_s, 60);
+	cors = world.desired->routes[0].rules[1].cors;
+	assert_int_equal(cors->max_age_s, 5);
+	assert_false(cors->credentials);
+	must_say(&world, "spec.rules[1].filters[0].cors.allowOrigins", "none given", "name some");
+	assert_null(world.desired->routes[0].rules[2].cors);
+	world_deinit(&world);
+}
+
+static void filters_of_a_backend_come_after_those_of_the_rule(void **state)
+{
+	struct world world = {0};
+	const struct snapshot_rule *rule;
+	const struct snapshot_filters *own;
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml", POOL("p", "x"));
+	decoded_add(
+		&world.config, "c.yaml",
+		GATEWAY(HTTP_LISTENER) ROUTE(
+			"{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: "
+			"A, value: rule}, {name: B, value: rule}]}}], backendRefs: [{group: "
+			"inference.networking.x-k8s.io, kind: InferencePoolImport, name: p}, {group: "
+			"inference.networking.x-k8s.io, kind: InferencePoolImport, name: p, filters: "
+			"[{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: "
+			"own}]}}, {type: ResponseHeaderModifier, responseHeaderModifier: {remove: "
+			"[C]}}, {type: URLRewrite, urlRewrite: {hostname: h.test}}]}]}"));
+	world_resolve(&world);
+	rule = &world.desired->routes[0].rules[0];
+	assert_int_equal(rule->backends[1].pool, 0);
+	assert_null(rule->backends[0].filters);
+	own = rule->backends[1].filters;
+	assert_int_equal(own->request_set_count, 2);
+	assert_string_equal(own->request_set[0].name, "B");
+	assert_string_equal(own->request_set[1].value, "own");
+	assert_string_equal(own->response_remove[0], "C");
+	assert_string_equal(own->rewrite_host, "h.test");
+	assert_int_equal(rule->filters.request_set_count, 2);
+	assert_null(rule->filters.rewrite_host);
 	world_deinit(&world);
 }
 
@@ -733,15 +927,18 @@ static void what_must_not_be_skipped_answers_500(void **state)
 			"{filters: [{type: ExternalAuth}], " BACKEND("p") "}, {matches: [{path: {type: RegularExpression, value: '/(a'}}], " BACKEND(
 				"p") "}, {backendRefs: [{group: inference.networking.x-k8s.io, kind: "
 				     "InferencePoolImport, name: p, filters: [{type: "
-				     "RequestHeaderModifier}]}]}"));
+				     "RequestMirror, requestMirror: {backendRef: {name: s}}}]}, {group: inference.networking.x-k8s.io, kind: "
+				     "InferencePoolImport, name: p}]}"));
 	world_resolve(&world);
 	route = &world.desired->routes[0];
 	assert_int_equal(route->rule_count, 2);
 	assert_int_equal(route->rules[0].backends[0].pool, POOL_NONE);
 	assert_int_equal(route->rules[1].backends[0].pool, POOL_NONE);
+	assert_int_equal(route->rules[1].backends[1].pool, 0);
 	must_say(&world, "spec.rules[0].filters[0].type", "ExternalAuth", "500");
 	must_say(&world, "spec.rules[1].matches[0].path.value", "/(a", "left out");
-	must_say(&world, "spec.rules[2].backendRefs[0]", "filters of a single backend", "500");
+	must_say(&world, "spec.rules[2].backendRefs[0].filters[0].type", "RequestMirror",
+		 "on a single backend");
 	world_deinit(&world);
 }
 
@@ -767,6 +964,66 @@ static void objectives_of_clusters_become_one_list(void **state)
 	assert_string_equal(world.desired->objectives[1].pool, "ai/p");
 	must_say(&world, "b.yaml:7: InferenceObjective ai/o", "cluster a", "make them equal");
 	must_say(&world, "InferenceObjective ai/n: spec.poolRef.name", "ai/gone", "");
+	world_deinit(&world);
+}
+
+/* ---- models under other names ---- */
+
+#define REWRITE(name, created, rules)                                                              \
+	"---\napiVersion: llm-d.ai/v1alpha2\nkind: InferenceModelRewrite\nmetadata: {name: " name  \
+	", namespace: ai, creationTimestamp: '" created "'}\n"                                     \
+	"spec: {poolRef: {name: p}, rules: [" rules "]}\n"
+#define RENAME(from, to)                                                                           \
+	"{matches: [{model: {value: " from "}}], targets: [{modelRewrite: " to "}]}"
+#define RENAME_ALL(to) "{targets: [{modelRewrite: " to "}]}"
+#define OLD "2026-01-01T00:00:00Z"
+#define YOUNG "2026-02-01T00:00:00Z"
+
+static void names_come_before_defaults_and_the_older_before_the_younger(void **state)
+{
+	static const char *const targets[] = {"old-a", "twin-a", "young-a", "old-all", "young-all"};
+	const struct desired_pool *pool;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml",
+		    POOL("p", "x") POOL("q", "x") REWRITE(
+			    "a", YOUNG, RENAME("m", "young-a") ", " RENAME_ALL("young-all"))
+			    REWRITE("y", OLD, RENAME_ALL("old-all") ", " RENAME("m", "old-a"))
+				    REWRITE("z", OLD, RENAME("m", "twin-a")));
+	world_resolve(&world);
+	pool = pool_named(&world, "ai/p");
+	assert_int_equal(pool->rewrite_count, ARRAY_SIZE(targets));
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		assert_string_equal(pool->rewrites[i].targets[0].model, targets[i]);
+	assert_string_equal(pool->rewrites[0].name, "ai/y");
+	assert_string_equal(pool->rewrites[0].models[0], "m");
+	assert_int_equal(pool->rewrites[0].weight_sum, 1);
+	assert_int_equal(pool->rewrites[3].model_count, 0);
+	assert_int_equal(pool_named(&world, "ai/q")->rewrite_count, 0);
+	world_deinit(&world);
+}
+
+static void a_rewrite_that_clusters_disagree_on_counts_as_the_first_says(void **state)
+{
+	const struct desired_pool *pool;
+	struct world world = {0};
+
+	(void)state;
+	decoded_add(&world.a, "a.yaml",
+		    POOL("p", "x") REWRITE("same", OLD, RENAME("m", "t"))
+			    REWRITE("other", OLD, RENAME("n", "a")));
+	decoded_add(&world.b, "b.yaml",
+		    POOL_PRIVATE("q", "x") REWRITE("same", OLD, RENAME("m", "t"))
+			    REWRITE("other", OLD, RENAME("n", "b")));
+	world_resolve(&world);
+	pool = pool_named(&world, "ai/p");
+	assert_int_equal(pool->rewrite_count, 2);
+	assert_string_equal(pool->rewrites[0].targets[0].model, "a");
+	must_say(&world, "InferenceModelRewrite ai/other: spec", "cluster a", "make them equal");
+	must_say(&world, "InferenceModelRewrite ai/same: spec.poolRef.name", "cluster b has no",
+		 "ai/p");
+	assert_false(messages_say(&world.desired->messages, "ai/same: spec:", "", ""));
 	world_deinit(&world);
 }
 
@@ -900,10 +1157,17 @@ int main(void)
 		cmocka_unit_test(namespaces_attach_as_the_listener_allows),
 		cmocka_unit_test(hostnames_must_meet_those_of_the_listener),
 		cmocka_unit_test(a_missing_pool_answers_500_and_the_rest_goes_on),
-		cmocka_unit_test(a_grant_opens_another_namespace_for_what_it_names),
+		cmocka_unit_test(a_grant_is_for_the_kinds_names_and_namespaces_in_it),
 		cmocka_unit_test(every_match_and_filter_arrives),
+		cmocka_unit_test(sessions_are_kept_as_the_rule_says),
+		cmocka_unit_test(mirrors_have_their_share_and_those_without_a_pool_are_left_out),
+		cmocka_unit_test(retries_arrive_as_far_as_they_can_be_made),
+		cmocka_unit_test(a_cors_filter_arrives_as_browsers_say_origins),
+		cmocka_unit_test(filters_of_a_backend_come_after_those_of_the_rule),
 		cmocka_unit_test(what_must_not_be_skipped_answers_500),
 		cmocka_unit_test(objectives_of_clusters_become_one_list),
+		cmocka_unit_test(names_come_before_defaults_and_the_older_before_the_younger),
+		cmocka_unit_test(a_rewrite_that_clusters_disagree_on_counts_as_the_first_says),
 		cmocka_unit_test(adapters_belong_to_their_base_model),
 		cmocka_unit_test(the_order_of_files_and_clusters_does_not_matter),
 		cmocka_unit_test(one_folder_may_be_config_and_target_cluster),

@@ -80,10 +80,20 @@ static const char text[] =
 	"spec:\n  hostnames: [a.test]\n  parentRefs: [{name: g}]\n  rules:\n"
 	"  - name: one\n    matches: [{path: {value: /v1}, headers: [{name: A, value: b}]}]\n"
 	"    filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: b}],\n"
-	"      remove: [c]}}]\n"
-	"    backendRefs: [{group: networking.gke.io, kind: GCPInferencePoolImport, name: p}]\n---\n"
+	"      remove: [c]}}, {type: RequestMirror, requestMirror: {backendRef:\n"
+	"      {group: networking.gke.io, kind: GCPInferencePoolImport, name: p}}},\n"
+	"      {type: CORS, cors: {allowOrigins: ['https://a.test'], allowMethods: [PUT],\n"
+	"      allowHeaders: [A], exposeHeaders: [B]}}]\n"
+	"    sessionPersistence: {}\n"
+	"    retry: {codes: [500], attempts: 1, backoff: 1s}\n"
+	"    backendRefs: [{group: networking.gke.io, kind: GCPInferencePoolImport, name: p, filters:\n"
+	"      [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: a, value: b}],\n"
+	"      remove: [c]}}]}]\n---\n"
 	"apiVersion: inference.networking.x-k8s.io/v1alpha2\nkind: InferenceObjective\n"
 	"metadata: {name: o}\nspec: {priority: 1, poolRef: {name: p}}\n---\n"
+	"apiVersion: llm-d.ai/v1alpha2\nkind: InferenceModelRewrite\nmetadata: {name: w}\n"
+	"spec: {poolRef: {name: p}, rules: [{matches: [{model: {value: a}}],\n"
+	"  targets: [{modelRewrite: b}]}]}\n---\n"
 	"apiVersion: v1\nkind: ConfigMap\n"
 	"metadata: {name: m, labels: {inference.networking.k8s.io/bbr-managed: 'true'}}\n"
 	"data: {baseModel: b, adapters: '[x, y]'}\n";
@@ -147,7 +157,8 @@ static int run(void)
 		err = desired_resolve(&input, &desired);
 	}
 	if (!err && (desired->route_count != 1 || desired->endpoint_count != 1 ||
-		     desired->base_model_count != 3 || desired->objective_count != 1))
+		     desired->base_model_count != 3 || desired->objective_count != 1 ||
+		     desired->pools[0].rewrite_count != 1))
 		err = -EPROTO;
 	desired_free(desired);
 	for (size_t i = 0; i < taken.objects.count; i++)

@@ -9,6 +9,9 @@
 #include "userspace/base/cleanup.h"
 #include "userspace/sources/object_table.h"
 
+#define REWRITE_HEAD                                                                               \
+	"apiVersion: inference.networking.x-k8s.io/v1alpha2\nkind: InferenceModelRewrite\n"        \
+	"metadata: {name: w, namespace: ai}\n"
 #define ROUTE_HEAD                                                                                 \
 	"apiVersion: gateway.networking.k8s.io/v1\n"                                               \
 	"kind: HTTPRoute\n"                                                                        \
@@ -37,7 +40,8 @@ static void a_route_is_read_with_its_defaults(void **state)
 		    "    - {name: s, port: 80}\n"
 		    "    - {group: networking.gke.io, kind: GCPInferencePoolImport, name: p,\n"
 		    "       weight: 0}\n"
-		    "    timeouts: {request: 1m30s}\n");
+		    "    timeouts: {request: 1m30s}\n"
+		    "    retry: {codes: [500, 503], backoff: 100ms}\n");
 	assert_int_equal(decoded.messages.count, 0);
 	assert_int_equal(decoded.objects.count, 1);
 	assert_int_equal(decoded.objects.list[0]->created_at, 1767225600);
@@ -55,6 +59,10 @@ static void a_route_is_read_with_its_defaults(void **state)
 	assert_int_equal(rule->backends[1].ref.line, 12);
 	assert_int_equal(rule->request_timeout_ms, 90000);
 	assert_true(rule->backend_timeout_ms == UNSET);
+	assert_int_equal(rule->retry.code_count, 2);
+	assert_int_equal(rule->retry.codes[1], 503);
+	assert_int_equal(rule->retry.attempts, 0);
+	assert_int_equal(rule->retry.backoff_ms, 100);
 	decoded_deinit(&decoded);
 }
 
@@ -151,6 +159,38 @@ static const struct refused {
 	{POOL_HEAD
 	 "spec: {selector: {matchLabels: {a: b}}, targetPorts: [{number: 7}], appProtocol: grpc}\n",
 	 "spec.appProtocol", "not one of http, kubernetes.io/h2c"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {sessionName: 'a b'}}]}\n",
+	 "spec.rules[0].sessionPersistence.sessionName", "not a header name"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {type: Header, sessionName: Host}}]}\n",
+	 "spec.rules[0].sessionPersistence.sessionName", ""},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {type: Header, cookieConfig: "
+		    "{lifetimeType: Session}}}]}\n",
+	 "spec.rules[0].sessionPersistence.cookieConfig", "type Cookie only"},
+	{ROUTE_HEAD "spec: {rules: [{sessionPersistence: {cookieConfig: {lifetimeType: "
+		    "Permanent}}}]}\n",
+	 "spec.rules[0].sessionPersistence.absoluteTimeout", "Permanent cookie needs it"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.backendRef", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, percent: 1, fraction: {numerator: 1}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.percent", "only one of percent and fraction"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, fraction: {denominator: 7}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.fraction.numerator", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: "
+		    "{name: s}, fraction: {numerator: 101}}}]}]}\n",
+	 "spec.rules[0].filters[0].requestMirror.fraction.numerator", "larger than"},
+	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{targets: []}]}\n",
+	 "InferenceModelRewrite ai/w: spec.rules[0].targets", "1 to 64"},
+	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{targets: [{modelRewrite: a, weight: 1}, "
+		      "{modelRewrite: b}]}]}\n",
+	 "spec.rules[0].targets[1].weight", "either all targets of a rule have a weight or none"},
+	{REWRITE_HEAD
+	 "spec: {poolRef: {name: p}, rules: [{targets: [{modelRewrite: \"a\\nb\"}]}]}\n",
+	 "spec.rules[0].targets[0].modelRewrite", "control characters"},
+	{REWRITE_HEAD "spec: {poolRef: {name: p}, rules: [{matches: [{model: {type: Prefix, value: "
+		      "a}}], targets: [{modelRewrite: a}]}]}\n",
+	 "spec.rules[0].matches[0].model.type", "not one of Exact"},
 	{ROUTE_HEAD "spec: {rules: [{backendRefs: [{name: s, weight: 1000001}]}]}\n",
 	 "HTTPRoute ai/r: spec.rules[0].backendRefs[0].weight", "not between 0 and 1000000"},
 	{ROUTE_HEAD "spec: {rules: [{backendRefs: [{kind: Service}]}]}\n",
@@ -159,6 +199,49 @@ static const struct refused {
 	 "spec.rules[0].timeouts.request", "not a duration"},
 	{ROUTE_HEAD "spec: {rules: [{timeouts: {request: 1s, backendRequest: 2s}}]}\n",
 	 "spec.rules[0].timeouts.backendRequest", "longer than"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{backendRefs: [{name: s}, {name: t, filters: [{type: URLRewrite, "
+	 "urlRewrite: {path: {type: ReplaceFullPath}}}]}]}]}\n",
+	 "spec.rules[0].backendRefs[1].filters[0].urlRewrite.path.replaceFullPath", "missing"},
+	{ROUTE_HEAD "spec: {rules: [{backendRefs: [{name: s, filters: [{type: URLRewrite}, {type: "
+		    "RequestRedirect}]}]}]}\n",
+	 "spec.rules[0].backendRefs[0].filters[1].type", "exclude each other"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: CORS, cors: {}}], backendRefs: [{name: s, "
+	 "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: "
+	 "access-control-x, value: y}]}}]}]}]}\n",
+	 "spec.rules[0].backendRefs[0].filters[0].responseHeaderModifier", "CORS"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS}]}]}\n", "spec.rules[0].filters[0].cors",
+	 "missing"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {allowOrigins: ['*', "
+		    "'https://a.test']}}]}]}\n",
+	 "spec.rules[0].filters[0].cors.allowOrigins", "stands alone"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {allowOrigins: "
+		    "[app.test]}}]}]}\n",
+	 "spec.rules[0].filters[0].cors.allowOrigins[0]", "not an origin"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {allowMethods: [get]}}]}]}\n",
+	 "spec.rules[0].filters[0].cors.allowMethods[0]", "not one of GET"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {allowHeaders: ['a b']}}]}]}\n",
+	 "spec.rules[0].filters[0].cors.allowHeaders[0]", "not a header name"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {maxAge: 0}}]}]}\n",
+	 "spec.rules[0].filters[0].cors.maxAge", "not between 1"},
+	{ROUTE_HEAD
+	 "spec: {rules: [{filters: [{type: CORS, cors: {}}, {type: CORS, cors: {}}]}]}\n",
+	 "spec.rules[0].filters[1].type", "once"},
+	{ROUTE_HEAD "spec: {rules: [{filters: [{type: CORS, cors: {}}, {type: "
+		    "ResponseHeaderModifier, responseHeaderModifier: {set: [{name: "
+		    "Access-Control-Max-Age, value: '1'}]}}]}]}\n",
+	 "spec.rules[0].filters[1].responseHeaderModifier", "the rule's CORS filter"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {codes: [500, 600]}}]}\n",
+	 "spec.rules[0].retry.codes[1]", "not between 400 and 599"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {codes: [500, 502, 500]}}]}\n",
+	 "spec.rules[0].retry.codes[2]", "twice"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {codes: ['500']}}]}\n", "spec.rules[0].retry.codes[0]",
+	 "not a whole number"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {attempts: -1}}]}\n", "spec.rules[0].retry.attempts",
+	 "not between 0"},
+	{ROUTE_HEAD "spec: {rules: [{retry: {backoff: soon}}]}\n", "spec.rules[0].retry.backoff",
+	 "not a duration"},
 	{ROUTE_HEAD "spec: {rules: [{matches: [{path: {value: v1}}]}]}\n",
 	 "spec.rules[0].matches[0].path.value", "begin with /"},
 	{ROUTE_HEAD "spec: {rules: [{matches: [{path: {type: Prefix, value: /}}]}]}\n",
@@ -244,6 +327,51 @@ static void durations_follow_gep_2257(void **state)
 	}
 }
 
+static void origins_are_a_scheme_a_host_and_a_port(void **state)
+{
+	static const char *const good[] = {
+		"*",
+		"https://a.test",
+		"http://a.test:8080",
+		"https://*.a.test",
+		"https://*.a.test:1",
+		"http://*",
+		"https://*:8443",
+		"http://10.0.0.1",
+		"http://localhost",
+		"http://A.test",
+	};
+	static const char *const bad[] = {
+		"",
+		"a.test",
+		"ftp://a.test",
+		"https://",
+		"https://*a.test",
+		"https://a.*.test",
+		"https://a.test/",
+		"https://a.test:",
+		"https://a.test:x",
+		"https://a.test:123456",
+		"https://a b",
+		"https://*.",
+		"https://a.test:80/",
+		"httpss://a.test",
+		"**",
+		"http:/a.test",
+		"https://.a.test",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		if (text_check_origin(good[i]))
+			fail_msg("\"%s\" is refused", good[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (!text_check_origin(bad[i]))
+			fail_msg("\"%s\" is taken", bad[i]);
+	}
+}
+
 static void times_are_read_in_any_zone(void **state)
 {
 	uint64_t seconds;
@@ -266,6 +394,7 @@ int main(void)
 		cmocka_unit_test(kinds_of_no_use_are_counted_and_unknown_ones_named),
 		cmocka_unit_test(what_is_wrong_names_line_object_and_field),
 		cmocka_unit_test(durations_follow_gep_2257),
+		cmocka_unit_test(origins_are_a_scheme_a_host_and_a_port),
 		cmocka_unit_test(times_are_read_in_any_zone),
 	};
 

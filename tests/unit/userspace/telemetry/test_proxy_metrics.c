@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +12,10 @@
 
 #include "userspace/telemetry/proxy_metrics.h"
 
-static const struct proxy_metrics_names names = {
-	.errors = {NULL, "bad", "worse"}, .retries = {NULL, "refused"}, .picks = {"lowest"}};
+static const struct proxy_metrics_names names = {.errors = {NULL, "bad", "worse"},
+						 .retries = {NULL, "refused"},
+						 .picks = {"lowest"},
+						 .mirrors = {NULL, "failed"}};
 
 static char *expose(const struct proxy_metrics *metrics)
 {
@@ -48,6 +51,7 @@ static void rows_are_added_up_by_label(void **state)
 		m->rows[i].cells[model][region].requests[proxy_metrics_code(418)] = 1;
 		histogram_observe(&m->rows[i].cells[model][region].first_byte, 30000000);
 		m->rows[i].errors[2] = 4;
+		m->rows[i].mirrors[1] = 3;
 	}
 	text = expose(m);
 	has(text, "sluice_proxy_requests_total{model=\"gemma\",region=\"eu\",code=\"200\"} 20\n");
@@ -56,6 +60,7 @@ static void rows_are_added_up_by_label(void **state)
 	    "sluice_proxy_time_to_first_token_seconds_count{model=\"gemma\",region=\"eu\"} 2");
 	has(text, "sluice_proxy_errors_total{reason=\"worse\"} 8\n");
 	has(text, "sluice_proxy_errors_total{reason=\"bad\"} 0\n");
+	has(text, "sluice_proxy_mirrors_total{reason=\"failed\"} 6\n");
 	has(text, "sluice_proxy_sessions_total 2\n");
 	free(text);
 	proxy_metrics_free(m);
@@ -130,6 +135,31 @@ static void counters_outlive_the_process_that_counted(void **state)
 	proxy_metrics_free(m);
 }
 
+static void a_successor_goes_on_counting_in_the_same_memory(void **state)
+{
+	struct proxy_metrics *old, *new;
+	int fd = -1;
+	char *text;
+
+	(void)state;
+	assert_int_equal(proxy_metrics_create(2, &fd), 0);
+	assert_int_equal(proxy_metrics_map(fd, 2, &old), 0);
+	old->rows[1].sessions_total = 5;
+	old->rows[1].bytes_out = 70;
+	assert_int_equal(proxy_metrics_map(fd, 2, &new), 0);
+	proxy_metrics_free(old);
+	new->rows[1].bytes_out += 7;
+	text = expose(new);
+	has(text, "sluice_proxy_sent_bytes_total 77\n");
+	free(text);
+	assert_int_equal(proxy_metrics_map(fd, 3, &old), -EPROTO);
+	new->layout++;
+	assert_int_equal(proxy_metrics_map(fd, 2, &old), -EPROTO);
+	proxy_metrics_free(new);
+	assert_int_equal(ftruncate(fd, 1), -1); /* nobody can take it away */
+	close(fd);
+}
+
 static void every_status_has_a_place(void **state)
 {
 	(void)state;
@@ -147,6 +177,7 @@ int main(void)
 		cmocka_unit_test(names_beyond_the_table_count_as_other),
 		cmocka_unit_test(a_name_claimed_twice_is_shown_once),
 		cmocka_unit_test(counters_outlive_the_process_that_counted),
+		cmocka_unit_test(a_successor_goes_on_counting_in_the_same_memory),
 		cmocka_unit_test(every_status_has_a_place),
 	};
 
