@@ -7,16 +7,6 @@
 . "$(dirname "$0")/testing.sh"
 lab_begin
 
-proxy_stop() {
-	kill -TERM "$(lab_pid proxy)"
-	wait_for 10 eval '! lab_running proxy'
-}
-proxy_restore() {
-	proxy_stop
-	lab_proxy_start
-	rm -f "$lab_dir/proxy.hold"
-	wait_for 10 chat_is_good gemma-3-27b-it
-}
 # counted REASON: errors of that name
 counted() {
 	lab_in gw curl -s http://127.0.0.1:9466/metrics |
@@ -75,13 +65,8 @@ client_logged() {
 	equals "$(tail -n 1 "$lab_run_dir/access.log" | jq -r .client)" "$1"
 }
 
-touch "$lab_dir/proxy.hold"
-undo proxy_restore
-check "the proxy stops in order" proxy_stop
-SLUICE_LAB_PROXY_OPTIONS="--proxy-protocol-from 10.1.0.0/24,2001:db8::/32
-	--client-connections 5 --client-requests 50/h --client-burst 50"
-lab_proxy_start
-unset SLUICE_LAB_PROXY_OPTIONS
+check "the proxy starts anew" proxy_restart --proxy-protocol-from 10.1.0.0/24,2001:db8::/32 \
+	--client-connections 5 --client-requests 50/h --client-burst 50
 check "it serves what begins with a PROXY header" wait_for 10 good_behind_balancer
 before=$(counted proxy_protocol)
 check "a connection without one gets no answer" equals "$(lab_chat_status gemma-3-27b-it)" 000

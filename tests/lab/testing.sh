@@ -164,6 +164,29 @@ chat_is_good() {
 	equals "$(lab_chat_status "$1")" 200
 }
 
+# ---- the proxy with other options ----
+
+proxy_stop() {
+	kill -TERM "$(lab_pid proxy)"
+	wait_for 10 eval '! lab_running proxy'
+}
+
+# proxy_restart OPTIONS...: until proxy_restore, which is made sure of
+proxy_restart() {
+	touch "$lab_dir/proxy.hold"
+	undo proxy_restore
+	proxy_stop && SLUICE_LAB_PROXY_OPTIONS=$* lab_proxy_start
+}
+
+proxy_restore() {
+	proxy_stop
+	lab_proxy_start
+	rm -f "$lab_dir/proxy.hold"
+	wait_for 10 chat_is_good gemma-3-27b-it
+}
+
+# ---- traffic ----
+
 # traffic_start: requests all the time, until traffic_stop; lines go to traffic.log
 traffic_start() {
 	: >"$test_work/traffic.log"

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <xxhash.h>
 
+#include "tests/harness/model_server/messages.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/text.h"
 
@@ -218,6 +219,9 @@ static int output_decide(const struct completion_config *config, struct json_obj
 
 	if (limit == -1)
 		limit = field_count(body, "max_tokens");
+	if (limit == -1 && completion->api == COMPLETION_MESSAGES)
+		return bad_request(error, "max_tokens",
+				   "1 validation error: max_tokens: Field required");
 	if (limit == -2)
 		return bad_request(error, "max_tokens", "max_tokens must be at least 1");
 	if (room < 1 || limit > room) {
@@ -267,16 +271,17 @@ static int body_read(const struct completion_config *config, struct json_object 
 	if (json_object_object_get_ex(body, "stream_options", &options) &&
 	    json_object_is_type(options, json_type_object))
 		completion->include_usage = field_bool(options, "include_usage");
-	status = completion->chat ? prompt_read_messages(&prompt, body, error)
-				  : prompt_read_prompt(&prompt, body, error);
+	status = completion->api == COMPLETION_TEXT ? prompt_read_prompt(&prompt, body, error)
+						    : prompt_read_messages(&prompt, body, error);
 	prompt_end(&prompt, completion);
 	return status ?: output_decide(config, body, completion, error);
 }
 
-int completion_parse(const struct completion_config *config, bool chat, const char *data,
-		     size_t length, struct completion *ret_completion, struct buffer *error)
+int completion_parse(const struct completion_config *config, enum completion_api api,
+		     const char *data, size_t length, struct completion *ret_completion,
+		     struct buffer *error)
 {
-	struct completion completion = {.chat = chat, .created = (uint64_t)time(NULL)};
+	struct completion completion = {.api = api, .created = (uint64_t)time(NULL)};
 	struct json_tokener *tokener;
 	struct json_object *body = NULL;
 	int status;
@@ -309,9 +314,14 @@ void completion_free(struct completion *completion)
 
 /* ---- answers ---- */
 
-static const char *word(const struct completion *completion, uint32_t index)
+const char *completion_word(const struct completion *completion, uint32_t index)
 {
 	return words[(completion->seed + index * 7ull) % ARRAY_SIZE(words)];
+}
+
+static bool is_chat(const struct completion *completion)
+{
+	return completion->api == COMPLETION_CHAT;
 }
 
 static const char *finish_reason(const struct completion *completion)
@@ -324,14 +334,14 @@ static void begin(const struct completion *completion, const char *object, struc
 	buffer_printf(out,
 		      "{\"id\": \"%s-%016llx\", \"object\": \"%s\", \"created\": %llu, "
 		      "\"model\": \"%s\", ",
-		      completion->chat ? "chatcmpl" : "cmpl", (unsigned long long)completion->id,
+		      is_chat(completion) ? "chatcmpl" : "cmpl", (unsigned long long)completion->id,
 		      object, (unsigned long long)completion->created, completion->model);
 }
 
 static void event_begin(const struct completion *completion, struct buffer *out)
 {
 	buffer_puts(out, "data: ");
-	begin(completion, completion->chat ? "chat.completion.chunk" : "text_completion", out);
+	begin(completion, is_chat(completion) ? "chat.completion.chunk" : "text_completion", out);
 }
 
 static void usage(const struct completion *completion, uint32_t cached_tokens, struct buffer *out)
@@ -350,7 +360,11 @@ void completion_event(const struct completion *completion, uint32_t index, struc
 	bool last = index + 1 == completion->output_tokens;
 	const char *finish = last ? finish_reason(completion) : "null";
 
-	if (completion->chat && index == 0) {
+	if (completion->api == COMPLETION_MESSAGES) {
+		messages_event(completion, index, out);
+		return;
+	}
+	if (is_chat(completion) && index == 0) {
 		event_begin(completion, out);
 		buffer_puts(out,
 			    "\"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", "
@@ -359,17 +373,22 @@ void completion_event(const struct completion *completion, uint32_t index, struc
 	}
 	event_begin(completion, out);
 	buffer_printf(out,
-		      completion->chat ? "\"choices\": [{\"index\": 0, \"delta\": {\"content\": "
-					 "\"%s%s\"}, \"logprobs\": null, \"finish_reason\": %s"
-				       : "\"choices\": [{\"index\": 0, \"text\": \"%s%s\", "
-					 "\"logprobs\": null, \"finish_reason\": %s",
-		      index ? " " : "", word(completion, index), finish);
-	buffer_puts(out, last || !completion->chat ? ", \"stop_reason\": null}]}\n\n" : "}]}\n\n");
+		      is_chat(completion) ? "\"choices\": [{\"index\": 0, \"delta\": {\"content\": "
+					    "\"%s%s\"}, \"logprobs\": null, \"finish_reason\": %s"
+					  : "\"choices\": [{\"index\": 0, \"text\": \"%s%s\", "
+					    "\"logprobs\": null, \"finish_reason\": %s",
+		      index ? " " : "", completion_word(completion, index), finish);
+	buffer_puts(out,
+		    last || !is_chat(completion) ? ", \"stop_reason\": null}]}\n\n" : "}]}\n\n");
 }
 
 void completion_event_end(const struct completion *completion, uint32_t cached_tokens,
 			  struct buffer *out)
 {
+	if (completion->api == COMPLETION_MESSAGES) {
+		messages_event_end(completion, cached_tokens, out);
+		return;
+	}
 	if (completion->include_usage) {
 		event_begin(completion, out);
 		buffer_puts(out, "\"choices\": [], ");
@@ -382,15 +401,21 @@ void completion_event_end(const struct completion *completion, uint32_t cached_t
 void completion_answer(const struct completion *completion, uint32_t cached_tokens,
 		       struct buffer *out)
 {
-	begin(completion, completion->chat ? "chat.completion" : "text_completion", out);
-	buffer_puts(out, completion->chat ? "\"choices\": [{\"index\": 0, \"message\": {\"role\": "
-					    "\"assistant\", \"content\": \""
-					  : "\"choices\": [{\"index\": 0, \"text\": \"");
+	if (completion->api == COMPLETION_MESSAGES) {
+		messages_answer(completion, cached_tokens, out);
+		return;
+	}
+	begin(completion, is_chat(completion) ? "chat.completion" : "text_completion", out);
+	buffer_puts(out, is_chat(completion)
+				 ? "\"choices\": [{\"index\": 0, \"message\": {\"role\": "
+				   "\"assistant\", \"content\": \""
+				 : "\"choices\": [{\"index\": 0, \"text\": \"");
 	for (uint32_t i = 0; i < completion->output_tokens; i++)
-		buffer_printf(out, "%s%s", i ? " " : "", word(completion, i));
+		buffer_printf(out, "%s%s", i ? " " : "", completion_word(completion, i));
 	buffer_printf(out,
 		      "\"%s, \"logprobs\": null, \"finish_reason\": %s, \"stop_reason\": null}], ",
-		      completion->chat ? ", \"tool_calls\": []}" : "", finish_reason(completion));
+		      is_chat(completion) ? ", \"tool_calls\": []}" : "",
+		      finish_reason(completion));
 	usage(completion, cached_tokens, out);
 	buffer_puts(out, "}");
 }

@@ -28,8 +28,14 @@ struct completion_config {
 	uint32_t output_tokens; /* natural length of an answer */
 };
 
+enum completion_api {
+	COMPLETION_TEXT, /* /v1/completions */
+	COMPLETION_CHAT, /* /v1/chat/completions */
+	COMPLETION_MESSAGES, /* /v1/messages, Anthropic's */
+};
+
 struct completion {
-	bool chat; /* else text */
+	enum completion_api api;
 	bool stream;
 	bool include_usage; /* stream_options.include_usage */
 	const char *model; /* of the configuration */
@@ -44,14 +50,18 @@ struct completion {
 };
 
 /* Reads `body`.  Returns 0, or an HTTP status (400, 404) with vLLM's error body
- * appended to *error. */
-int completion_parse(const struct completion_config *config, bool chat, const char *body,
-		     size_t length, struct completion *ret_completion, struct buffer *error);
+ * appended to *error (OpenAI's shape, whatever the API). */
+int completion_parse(const struct completion_config *config, enum completion_api api,
+		     const char *body, size_t length, struct completion *ret_completion,
+		     struct buffer *error);
 void completion_free(struct completion *completion);
 
 /* {"error": {...}} as vLLM writes it. */
 void completion_error(struct buffer *out, int status, const char *type, const char *param,
 		      const char *message);
+
+/* The answer's token `index`. */
+const char *completion_word(const struct completion *completion, uint32_t index);
 
 /* Server-sent events, each "data: ...\n\n".  `index` counts tokens from 0: the
  * first of a chat is preceded by the chunk with the role. */

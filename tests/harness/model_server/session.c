@@ -30,6 +30,7 @@ enum phase { PHASE_HEAD, PHASE_BODY, PHASE_BUSY, PHASE_HUNG, PHASE_ECHO, PHASE_C
 
 enum endpoint {
 	ENDPOINT_CHAT,
+	ENDPOINT_MESSAGES,
 	ENDPOINT_COMPLETIONS,
 	ENDPOINT_MODELS,
 	ENDPOINT_HEALTH,
@@ -348,6 +349,13 @@ static bool inference_submit(struct session *session)
 	return session_flush(session);
 }
 
+static enum completion_api api_of(enum endpoint endpoint)
+{
+	if (endpoint == ENDPOINT_MESSAGES)
+		return COMPLETION_MESSAGES;
+	return endpoint == ENDPOINT_CHAT ? COMPLETION_CHAT : COMPLETION_TEXT;
+}
+
 static bool inference(struct session *session)
 {
 	struct model_server *server = session->server;
@@ -368,7 +376,7 @@ static bool inference(struct session *session)
 		return answer_error(session, 400, "BadRequestError",
 				    "the content type must be application/json");
 	buffer_append(&session->body, "", 1);
-	status = completion_parse(&server->config.completion, session->endpoint == ENDPOINT_CHAT,
+	status = completion_parse(&server->config.completion, api_of(session->endpoint),
 				  session->body.data + session->body.start,
 				  buffer_length(&session->body) - 1, &session->completion, &error);
 	if (status)
@@ -459,6 +467,7 @@ static bool request_answer(struct session *session)
 	}
 	switch (session->endpoint) {
 	case ENDPOINT_CHAT:
+	case ENDPOINT_MESSAGES:
 	case ENDPOINT_COMPLETIONS: return inference(session);
 	case ENDPOINT_MODELS:
 		completion_models(&server->config.completion, server->started_at, &body);
@@ -488,6 +497,7 @@ static enum endpoint endpoint_find(const struct http_head *head)
 	} rows[] = {
 		{"POST", "/v1/chat/completions", ENDPOINT_CHAT},
 		{"POST", "/v1/completions", ENDPOINT_COMPLETIONS},
+		{"POST", "/v1/messages", ENDPOINT_MESSAGES},
 		{"GET", "/v1/models", ENDPOINT_MODELS},
 		{"GET", "/health", ENDPOINT_HEALTH},
 		{"GET", "/metrics", ENDPOINT_METRICS},

@@ -8,17 +8,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 lab_init "$1" || exit 2
 
-command -v node >/dev/null && command -v npm >/dev/null || {
-	echo "node or npm is not installed (scripts/deps check)"
-	exit 77
-}
-if [ ! -e "$here/node_modules/.package-lock.json" ] ||
-	[ "$here/package-lock.json" -nt "$here/node_modules/.package-lock.json" ]; then
-	echo "installing the check's client from npm (tests/lab/check/package-lock.json)"
-	timeout 120 npm ci --prefix "$here" --no-audit --no-fund --loglevel=error || {
-		echo "npm ci failed: the check needs the openai package from the npm registry"
-		exit 77
-	}
-	touch "$here/node_modules/.package-lock.json"
-fi
+"$here/install.sh" || exit
 lab_in client node "$here/check.mjs" "$lab_name" "$LAB_VIP" "$lab_run_dir/access.log"

@@ -18,24 +18,29 @@ static const struct completion_config config = {
 	.output_tokens = 64,
 };
 
-static struct completion parse_good(bool chat, const char *body)
+static struct completion parse_api(enum completion_api api, const char *body)
 {
 	struct completion completion;
 	struct buffer error = {0};
 
-	assert_int_equal(completion_parse(&config, chat, body, strlen(body), &completion, &error),
+	assert_int_equal(completion_parse(&config, api, body, strlen(body), &completion, &error),
 			 0);
 	assert_int_equal(buffer_length(&error), 0);
 	return completion;
 }
 
+static struct completion parse_good(bool chat, const char *body)
+{
+	return parse_api(chat ? COMPLETION_CHAT : COMPLETION_TEXT, body);
+}
+
 /* The status; the error's text must contain `words`. */
-static int parse_bad(bool chat, const char *body, const char *words)
+static int parse_bad(enum completion_api api, const char *body, const char *words)
 {
 	struct completion completion;
 	struct buffer error = {0};
 	struct json_object *object;
-	int status = completion_parse(&config, chat, body, strlen(body), &completion, &error);
+	int status = completion_parse(&config, api, body, strlen(body), &completion, &error);
 
 	buffer_append(&error, "", 1);
 	assert_non_null(strstr(error.data, words));
@@ -126,22 +131,30 @@ static void max_tokens_cuts_the_answer_and_says_length(void **state)
 static void wrong_requests_are_answered_in_vllms_shape(void **state)
 {
 	(void)state;
-	assert_int_equal(parse_bad(true, "{", "not a JSON object"), 400);
-	assert_int_equal(parse_bad(true, "[1]", "not a JSON object"), 400);
-	assert_int_equal(parse_bad(true, "{\"messages\":[]}", "Field required"), 400);
-	assert_int_equal(parse_bad(true, "{\"messages\":[{\"content\":\"a\"}]}", "role"), 400);
-	assert_int_equal(parse_bad(true, "{\"messages\":[{\"role\":\"user\",\"content\":1}]}",
+	assert_int_equal(parse_bad(COMPLETION_CHAT, "{", "not a JSON object"), 400);
+	assert_int_equal(parse_bad(COMPLETION_CHAT, "[1]", "not a JSON object"), 400);
+	assert_int_equal(parse_bad(COMPLETION_CHAT, "{\"messages\":[]}", "Field required"), 400);
+	assert_int_equal(parse_bad(COMPLETION_CHAT, "{\"messages\":[{\"content\":\"a\"}]}", "role"),
+			 400);
+	assert_int_equal(parse_bad(COMPLETION_CHAT,
+				   "{\"messages\":[{\"role\":\"user\",\"content\":1}]}",
 				   "content is"),
 			 400);
-	assert_int_equal(parse_bad(false, "{}", "prompt: Field required"), 400);
-	assert_int_equal(parse_bad(false, "{\"prompt\":[\"a\",\"b\"]}", "one prompt"), 400);
-	assert_int_equal(parse_bad(false, "{\"prompt\":\"a\",\"n\":2}", "n is 1"), 400);
-	assert_int_equal(parse_bad(false, "{\"prompt\":\"a\",\"max_tokens\":0}", "at least 1"),
+	assert_int_equal(parse_bad(COMPLETION_TEXT, "{}", "prompt: Field required"), 400);
+	assert_int_equal(parse_bad(COMPLETION_MESSAGES,
+				   "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
+				   "max_tokens: Field required"),
 			 400);
-	assert_int_equal(parse_bad(false, "{\"prompt\":\"a\",\"max_tokens\":8192}",
+	assert_int_equal(parse_bad(COMPLETION_TEXT, "{\"prompt\":[\"a\",\"b\"]}", "one prompt"),
+			 400);
+	assert_int_equal(parse_bad(COMPLETION_TEXT, "{\"prompt\":\"a\",\"n\":2}", "n is 1"), 400);
+	assert_int_equal(parse_bad(COMPLETION_TEXT, "{\"prompt\":\"a\",\"max_tokens\":0}",
+				   "at least 1"),
+			 400);
+	assert_int_equal(parse_bad(COMPLETION_TEXT, "{\"prompt\":\"a\",\"max_tokens\":8192}",
 				   "maximum context length is 8192"),
 			 400);
-	assert_int_equal(parse_bad(false, "{\"prompt\":\"a\",\"model\":\"no\\\"pe\"}",
+	assert_int_equal(parse_bad(COMPLETION_TEXT, "{\"prompt\":\"a\",\"model\":\"no\\\"pe\"}",
 				   "The model `no\\\"pe` does not exist."),
 			 404);
 }
@@ -237,6 +250,61 @@ static void a_whole_answer_has_one_word_a_token(void **state)
 	buffer_free(&out);
 }
 
+static void a_message_is_streamed_as_anthropics_events(void **state)
+{
+	static const char *const events[] = {
+		"message_start",       "content_block_start", "content_block_delta",
+		"content_block_delta", "content_block_stop",  "message_delta",
+		"message_stop",
+	};
+	struct completion c = parse_api(COMPLETION_MESSAGES,
+					"{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],"
+					"\"max_tokens\":2,\"stream\":true}");
+	struct buffer out = {0};
+	const char *at;
+
+	(void)state;
+	completion_event(&c, 0, &out);
+	completion_event(&c, 1, &out);
+	completion_event_end(&c, 1, &out);
+	buffer_append(&out, "", 1);
+	at = out.data;
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		assert_int_equal(strncmp(at, "event: ", 7), 0);
+		at = strchr(at, '\n') + 1;
+		assert_string_equal(event_string(at, "/type", &at), events[i]);
+	}
+	assert_string_equal(at, "");
+	assert_non_null(strstr(out.data, "\"stop_reason\": \"max_tokens\""));
+	assert_non_null(strstr(out.data, "\"cache_read_input_tokens\": 1, \"output_tokens\": 2}"));
+	buffer_free(&out);
+	completion_free(&c);
+}
+
+static void a_whole_message_is_anthropics_object(void **state)
+{
+	struct completion c = parse_api(COMPLETION_MESSAGES,
+					"{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],"
+					"\"max_tokens\":500}");
+	struct buffer out = {0};
+	struct json_object *object, *value;
+
+	(void)state;
+	completion_answer(&c, 1, &out);
+	buffer_append(&out, "", 1);
+	object = json_tokener_parse(out.data);
+	assert_int_equal(json_pointer_get(object, "/content/0/text", &value), 0);
+	assert_int_equal(json_pointer_get(object, "/stop_reason", &value), 0);
+	assert_string_equal(json_object_get_string(value), "end_turn");
+	assert_int_equal(json_pointer_get(object, "/usage/output_tokens", &value), 0);
+	assert_int_equal(json_object_get_int(value), 64);
+	assert_int_equal(json_pointer_get(object, "/usage/input_tokens", &value), 0);
+	assert_int_equal(json_object_get_int(value), (int)c.prompt_tokens - 1);
+	json_object_put(object);
+	buffer_free(&out);
+	completion_free(&c);
+}
+
 static void every_served_model_is_listed(void **state)
 {
 	struct buffer out = {0};
@@ -263,6 +331,8 @@ int main(void)
 		cmocka_unit_test(a_chat_stream_begins_with_the_role_and_ends_with_usage_and_done),
 		cmocka_unit_test(a_stream_without_include_usage_has_no_usage),
 		cmocka_unit_test(a_whole_answer_has_one_word_a_token),
+		cmocka_unit_test(a_message_is_streamed_as_anthropics_events),
+		cmocka_unit_test(a_whole_message_is_anthropics_object),
 		cmocka_unit_test(every_served_model_is_listed),
 	};
 
