@@ -39,6 +39,18 @@ has() {
 lab_ctl vip add "$vip/tcp" --endpoint 10.10.0.31:8000 >/dev/null
 undo lab_ctl vip remove "$vip/tcp"
 
+# XDP leaves a new endpoint's packets to TC until the controller knows its neighbour.
+forwarded() {
+	ctl_json '[.[] | select(.verdict == "forwarded") | .packets] | add // 0' show verdicts
+}
+xdp_forwards() {
+	local before
+	before=$(forwarded)
+	get >/dev/null
+	[ "$(forwarded)" -gt "$before" ]
+}
+wait_for 10 xdp_forwards
+
 # ---- lines, filters ----
 
 capture_start --vip "$vip/tcp" --count 4
