@@ -8,7 +8,9 @@
 
 bool http_span_equal(struct http_span span, const char *text)
 {
-	return span.length == strlen(text) && memcmp(span.data, text, span.length) == 0;
+	/* an empty span may point nowhere, which memcmp() may not be given */
+	return span.length == strlen(text) &&
+	       (!span.length || memcmp(span.data, text, span.length) == 0);
 }
 
 bool http_span_equal_nocase(struct http_span span, const char *text)

@@ -274,6 +274,7 @@ static void a_port_in_use_is_said_by_name(void **state)
 /* A request that waits while the listener goes from one server to the next. */
 static void a_listener_goes_over_with_its_queue(void **state)
 {
+	static const char request[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 	uint16_t port = server_port(server);
 	int client = client_open(), again = dup(server_listener(server));
 	struct ip_addr addr, other;
@@ -283,7 +284,7 @@ static void a_listener_goes_over_with_its_queue(void **state)
 	(void)state;
 	address_parse("127.0.0.1", &addr);
 	address_parse("127.0.0.2", &other);
-	assert_true(send(client, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 34, 0) == 34);
+	assert_true(send(client, request, strlen(request), 0) == (ssize_t)strlen(request));
 	server_free(server);
 	server = NULL;
 	assert_int_equal(server_new_over(loop, dup(again), &other, port, pages, NULL, &server),
