@@ -45,6 +45,24 @@ uint32_t exchange_failures_forgiven(enum exchange_failure failure)
 	return failure_rows[failure].forgiven;
 }
 
+void exchange_failure_remember(struct worker *w, uint32_t endpoint, uint32_t cluster,
+			       enum exchange_failure failure)
+{
+	uint32_t forgiven = exchange_failures_forgiven(failure);
+
+	if (forgiven != FAILURE_NEVER)
+		placement_failed(&w->placement, endpoint, cluster,
+				 exchange_failure_is_of_the_way(failure), forgiven,
+				 loop_now_ns(w->loop));
+}
+
+bool exchange_failure_is_stale(enum exchange_failure failure, const struct upstream *upstream,
+			       bool answer_begun)
+{
+	return upstream && upstream->reused && !answer_begun &&
+	       (failure == FAILURE_RESET || failure == FAILURE_CLOSED);
+}
+
 /* ---- what is counted ---- */
 
 /* The waiting list: exchanges that could still be sent elsewhere. */

@@ -47,27 +47,12 @@ static void give_up(struct exchange *x)
 	session_refuse(x->session, error, &detail);
 }
 
-/* A kept-alive connection that the server had already closed is nobody's
- * failure: the same endpoint may be asked again over a fresh one. */
-static bool was_stale(const struct exchange *x, enum exchange_failure failure)
-{
-	return x->upstream && x->upstream->reused && !x->answer_have &&
-	       (failure == FAILURE_RESET || failure == FAILURE_CLOSED) &&
-	       x->stale_count < STALE_MAX;
-}
-
 void attempt_blame(struct exchange *x, enum exchange_failure failure)
 {
-	struct worker *w = exchange_worker(x);
-	uint32_t forgiven = exchange_failures_forgiven(failure);
-	bool path = exchange_failure_is_of_the_way(failure);
-
 	exchange_endpoint_counters(x)->failures++;
-	if (path)
+	if (exchange_failure_is_of_the_way(failure))
 		x->place.suspect_clusters |= 1ull << x->cluster;
-	if (forgiven != FAILURE_NEVER)
-		placement_failed(&w->placement, x->endpoint, x->cluster, path, forgiven,
-				 loop_now_ns(w->loop));
+	exchange_failure_remember(exchange_worker(x), x->endpoint, x->cluster, failure);
 	if (x->place.tried_count < ATTEMPTS_MAX)
 		x->place.tried[x->place.tried_count++] = x->endpoint;
 	if (x->failure_count < ATTEMPTS_MAX) {
@@ -81,7 +66,8 @@ void attempt_blame(struct exchange *x, enum exchange_failure failure)
  * blame, so that it may be asked again at once. */
 static bool attempt_lose(struct exchange *x, enum exchange_failure failure)
 {
-	if (was_stale(x, failure)) {
+	if (exchange_failure_is_stale(failure, x->upstream, x->answer_have) &&
+	    x->stale_count < STALE_MAX) {
 		failure = FAILURE_STALE;
 		x->fresh = true;
 		x->stale_count++;
@@ -127,6 +113,11 @@ enum exchange_failure attempt_failure_of(int err)
 	case ENFILE: return FAILURE_LOCAL;
 	default: return FAILURE_RESET;
 	}
+}
+
+enum exchange_failure attempt_connect_failure_of(int err)
+{
+	return err == -ETIMEDOUT ? FAILURE_CONNECT_TIMEOUT : attempt_failure_of(err);
 }
 
 /* ---- sending ---- */
@@ -293,8 +284,7 @@ void attempt_connected(struct exchange *x)
 		err = attempt_send(x);
 	}
 	if (err)
-		attempt_fail(x,
-			     err == -ETIMEDOUT ? FAILURE_CONNECT_TIMEOUT : attempt_failure_of(err));
+		attempt_fail(x, attempt_connect_failure_of(err));
 }
 
 /* ---- picking ---- */

@@ -18,6 +18,13 @@ void exchange_waiting_remove(struct exchange *x);
 struct proxy_endpoint *exchange_endpoint_counters(struct exchange *x);
 bool exchange_failure_is_of_the_way(enum exchange_failure failure);
 uint32_t exchange_failures_forgiven(enum exchange_failure failure);
+/* What a failure says of its endpoint and of the way there, if anything, is remembered. */
+void exchange_failure_remember(struct worker *w, uint32_t endpoint, uint32_t cluster,
+			       enum exchange_failure failure);
+/* Was it a kept-alive connection that the server had closed already?  That is nobody's
+ * failure: the same endpoint may be asked again over a fresh one. */
+bool exchange_failure_is_stale(enum exchange_failure failure, const struct upstream *upstream,
+			       bool answer_begun);
 
 /* exchange_route.c: may what the filters make of the path be asked for?  NULL, or why not. */
 const char *exchange_rewrite_refused(struct exchange *x);
@@ -73,5 +80,7 @@ void attempt_on_timer(struct timer *timer);
 bool attempt_can_repeat(struct exchange *x);
 int attempt_want(struct exchange *x, uint32_t events);
 enum exchange_failure attempt_failure_of(int err);
+/* The same, of a connection that did not come to be. */
+enum exchange_failure attempt_connect_failure_of(int err);
 
 #endif

@@ -70,11 +70,12 @@ const char *exchange_persist_answer(struct exchange *x, struct text *value)
 {
 	const struct snapshot_persistence *persistence = rule_persistence(x);
 	const struct persist_token *old = &x->persist_token;
-	struct persist_token token = {x->endpoint, x->generation, now_s(), now_s()};
+	struct persist_token token = {x->endpoint, x->generation};
 	char text[PERSIST_TEXT_LENGTH + 1];
 
 	if (!persistence)
 		return NULL;
+	token.begun_s = token.used_s = now_s();
 	if (x->persisted && old->endpoint == token.endpoint &&
 	    old->generation == token.generation) {
 		if (!persistence->idle_s || old->used_s == token.used_s)

@@ -108,20 +108,12 @@ static int mirror_connect(struct mirror *m, bool fresh);
  * fresh one; otherwise the endpoint, or the way, is to blame. */
 static void mirror_fail(struct mirror *m, enum exchange_failure failure)
 {
-	struct worker *w = m->worker;
-	bool stale = m->upstream && m->upstream->reused && !m->answer_begun &&
-		     (failure == FAILURE_RESET || failure == FAILURE_CLOSED);
-	uint32_t forgiven = exchange_failures_forgiven(failure);
-
-	if (stale) {
+	if (exchange_failure_is_stale(failure, m->upstream, m->answer_begun)) {
 		upstream_drop(m, false);
 		if (!mirror_connect(m, true))
 			return;
 	}
-	if (forgiven != FAILURE_NEVER)
-		placement_failed(&w->placement, m->endpoint, m->cluster,
-				 exchange_failure_is_of_the_way(failure), forgiven,
-				 loop_now_ns(w->loop));
+	exchange_failure_remember(m->worker, m->endpoint, m->cluster, failure);
 	mirror_end(m, failure == FAILURE_CONNECT_TIMEOUT ? MIRROR_TIMEOUT : MIRROR_FAILED, false);
 }
 
@@ -299,8 +291,7 @@ void mirror_on_upstream(struct mirror *m, uint32_t events)
 		return;
 	}
 	if (err)
-		mirror_fail(m,
-			    err == -ETIMEDOUT ? FAILURE_CONNECT_TIMEOUT : attempt_failure_of(err));
+		mirror_fail(m, attempt_connect_failure_of(err));
 }
 
 /* ---- beginning ---- */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "userspace/proxy/relay.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "userspace/base/text.h"
@@ -10,12 +9,25 @@
 #include "userspace/proxy/session.h"
 #include "userspace/proxy/worker.h"
 
+#define CHUNK_SIZE_BYTES 20 /* 16 digits, the line's end and NUL */
+
 /* What one read gives the client: [head][chunk size][payload][chunk end]. */
 struct parcel {
 	struct iovec vectors[4];
 	size_t count;
-	char chunk_size[20];
+	char chunk_size[CHUNK_SIZE_BYTES];
 };
+
+/* The line that a chunk begins with. */
+static struct iovec chunk_size(char line[CHUNK_SIZE_BYTES], size_t length)
+{
+	struct text text;
+
+	text_init(&text, line, CHUNK_SIZE_BYTES);
+	text_hex(&text, length);
+	text_puts(&text, "\r\n");
+	return (struct iovec){text.data, text.length};
+}
 
 static void parcel_add(struct parcel *parcel, const void *data, size_t length)
 {
@@ -114,11 +126,9 @@ static void parcel_body(struct exchange *x, struct parcel *parcel, const char *d
 		return;
 	}
 	if (length) {
-		struct text size = TEXT_INIT(parcel->chunk_size);
+		struct iovec size = chunk_size(parcel->chunk_size, length);
 
-		text_hex(&size, length);
-		text_puts(&size, "\r\n");
-		parcel_add(parcel, size.data, size.length);
+		parcel_add(parcel, size.iov_base, size.iov_len);
 		parcel_add(parcel, data, length);
 		parcel_add(parcel, end, last ? sizeof(end) - 1 : 2);
 	} else if (last) {
@@ -221,7 +231,7 @@ static bool between_chunks(const struct exchange *x)
 void relay_tell_cut(struct exchange *x, const char *message)
 {
 	struct proxy_error_detail detail = {.message = message, .shape = x->error_shape};
-	char event[1024], size[20];
+	char event[1024], size[CHUNK_SIZE_BYTES];
 	struct text text = TEXT_INIT(event);
 	struct iovec vectors[3];
 
@@ -230,8 +240,7 @@ void relay_tell_cut(struct exchange *x, const char *message)
 	text_puts(&text, "\nevent: error\ndata: ");
 	proxy_error_body(ERROR_CUT, &detail, &text);
 	text_puts(&text, "\n");
-	vectors[0] =
-		(struct iovec){size, (size_t)snprintf(size, sizeof(size), "%zx\r\n", text.length)};
+	vectors[0] = chunk_size(size, text.length);
 	vectors[1] = (struct iovec){text.data, text.length};
 	vectors[2] = (struct iovec){(void *)"\r\n", 2};
 	session_send(x->session, vectors, 3);
