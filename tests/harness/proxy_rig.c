@@ -383,18 +383,41 @@ struct inflight rig_inflight(struct rig *rig)
 	return sum;
 }
 
+#define CHAT_END "hello there\"}]}"
+
 const char *rig_chat(const char *model)
 {
 	static char text[1024];
 	char body[512];
 
-	snprintf(
-		body, sizeof(body),
-		"{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hello there\"}]}",
-		model);
+	snprintf(body, sizeof(body),
+		 "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"" CHAT_END,
+		 model);
 	snprintf(text, sizeof(text),
 		 "POST /v1/chat/completions HTTP/1.1\r\nHost: api.test\r\n"
 		 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 		 strlen(body), body);
 	return text;
+}
+
+const char *rig_expect_chat(struct rig *rig, int fd)
+{
+	return rig_expect(rig, fd, CHAT_END);
+}
+
+int rig_take_chat(struct rig *rig, unsigned *ret_index)
+{
+	int fd = rig_accept_any(rig, ret_index);
+
+	rig_expect_chat(rig, fd);
+	return fd;
+}
+
+void assert_nothing_in_flight(struct rig *rig)
+{
+	struct inflight sum = rig_inflight(rig);
+
+	assert_int_equal(sum.requests, 0);
+	assert_int_equal(sum.waiting, 0);
+	assert_int_equal(sum.uncached_tokens, 0);
 }

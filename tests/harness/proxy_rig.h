@@ -94,7 +94,14 @@ const char *rig_log_last(struct rig *rig);
 /* Sum of all that is counted as in flight. */
 struct inflight rig_inflight(struct rig *rig);
 
+/* Nothing at all is. */
+void assert_nothing_in_flight(struct rig *rig);
+
 /* A POST of a chat completion for the model, with a body of its own. */
 const char *rig_chat(const char *model);
+/* Receives until that is whole; as rig_expect(). */
+const char *rig_expect_chat(struct rig *rig, int fd);
+/* The next connection, to any endpoint, once it has brought one. */
+int rig_take_chat(struct rig *rig, unsigned *ret_index);
 
 #endif

@@ -241,20 +241,26 @@ void spliced_assert_is(struct bench *bench, const struct spliced *spliced, const
 	assert_true(bench_only(bench, VERDICT_SPLICED));
 }
 
+void spliced_becomes(struct bench *bench, const struct spliced *spliced, enum spliced_side side,
+		     const struct frame_spec *in, const struct frame_spec *out)
+{
+	struct run run = spliced_send(bench, spliced, side, in);
+
+	spliced_assert_is(bench, spliced, &run, side, out);
+}
+
 void spliced_pass(struct bench *bench, const struct spliced *spliced,
 		  const struct spliced_numbers *numbers, enum spliced_side side, uint32_t seq,
 		  uint32_t ack, uint16_t payload, uint8_t flags)
 {
 	struct frame_spec in = spliced_in(spliced, numbers, side, seq, ack);
 	struct frame_spec out = spliced_out(spliced, numbers, side, seq, ack);
-	struct run run;
 
 	in.payload_bytes = out.payload_bytes = payload;
 	in.flags = out.flags = flags;
 	if (!(flags & FLAG_ACK)) /* a field without meaning stays */
 		out.ack = in.ack;
-	run = spliced_send(bench, spliced, side, &in);
-	spliced_assert_is(bench, spliced, &run, side, &out);
+	spliced_becomes(bench, spliced, side, &in, &out);
 }
 
 void spliced_drop(struct bench *bench, const struct spliced *spliced,

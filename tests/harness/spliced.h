@@ -67,7 +67,10 @@ struct run spliced_send(struct bench *bench, const struct spliced *spliced, enum
  * the test otherwise. */
 void spliced_assert_is(struct bench *bench, const struct spliced *spliced, const struct run *run,
 		       enum spliced_side side, const struct frame_spec *out);
-/* Both in one, of a segment with `payload` bytes. */
+/* Both in one, */
+void spliced_becomes(struct bench *bench, const struct spliced *spliced, enum spliced_side side,
+		     const struct frame_spec *in, const struct frame_spec *out);
+/* and of a segment with `payload` bytes. */
 void spliced_pass(struct bench *bench, const struct spliced *spliced,
 		  const struct spliced_numbers *numbers, enum spliced_side side, uint32_t seq,
 		  uint32_t ack, uint16_t payload, uint8_t flags);

@@ -23,7 +23,7 @@ static int take_request(struct rig *rig, unsigned index, const char **ret_reques
 	int server = rig_accept(rig, index, RIG_WAIT_MS);
 
 	assert_true(server >= 0);
-	*ret_request = rig_expect(rig, server, "hello there\"}]}");
+	*ret_request = rig_expect_chat(rig, server);
 	return server;
 }
 

@@ -22,11 +22,7 @@
 
 static void assert_nothing_left(struct rig *rig)
 {
-	struct inflight sum = rig_inflight(rig);
-
-	assert_int_equal(sum.requests, 0);
-	assert_int_equal(sum.waiting, 0);
-	assert_int_equal(sum.uncached_tokens, 0);
+	assert_nothing_in_flight(rig);
 	assert_null(rig->worker->waiting);
 }
 

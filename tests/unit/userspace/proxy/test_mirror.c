@@ -61,10 +61,10 @@ static void a_copy_goes_to_the_mirror_and_its_answer_to_nobody(void **state)
 	(void)state;
 	rig_puts(rig, client, rig_chat("food"));
 	server = server_of(rig, 0);
-	got = rig_expect(rig, server, "hello there\"}]}");
+	got = rig_expect_chat(rig, server);
 	assert_has(got, "{\"model\":\"food\",");
 	mirror = server_of(rig, 1);
-	got = rig_expect(rig, mirror, "hello there\"}]}");
+	got = rig_expect_chat(rig, mirror);
 	assert_has(got, "POST /v1/chat/completions HTTP/1.1\r\nHost: api.test\r\n");
 	assert_has(got, "X-Gateway-Model-Name: food-1\r\n"); /* as its own pool has it */
 	assert_has(got, "{\"model\":\"food-1\",");
@@ -81,7 +81,7 @@ static void a_copy_goes_to_the_mirror_and_its_answer_to_nobody(void **state)
 	assert_has(got, "\"pool\":\"ai/one\"");
 	/* the next copy goes over the same connection */
 	rig_puts(rig, client, rig_chat("food"));
-	rig_expect(rig, mirror, "hello there\"}]}");
+	rig_expect_chat(rig, mirror);
 	assert_int_equal(rig->worker->row->upstream_reuses, 2);
 	close(mirror);
 	close(server);
@@ -159,9 +159,9 @@ static void the_client_is_answered_whatever_the_mirror_does(void **state)
 		rig_puts(rig, client, rig_chat("plain"));
 		if (server < 0)
 			server = server_of(rig, 0);
-		rig_expect(rig, server, "hello there\"}]}");
+		rig_expect_chat(rig, server);
 		mirror = server_of(rig, 1);
-		rig_expect(rig, mirror, "hello there\"}]}");
+		rig_expect_chat(rig, mirror);
 		if (cases[i].says)
 			rig_puts(rig, mirror, cases[i].says);
 		close(mirror);
@@ -172,7 +172,7 @@ static void the_client_is_answered_whatever_the_mirror_does(void **state)
 	}
 	rig_server_stop(rig, 1);
 	rig_puts(rig, client, rig_chat("plain"));
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	await(rig, MIRROR_FAILED, ++ended[MIRROR_FAILED]);
 	rig_puts(rig, server, ANSWER "ok");
 	rig_expect(rig, client, "\r\n\r\nok");
@@ -192,7 +192,7 @@ static void a_mirror_that_takes_longer_than_its_request_may_is_given_up(void **s
 	client = rig_client(rig);
 	rig_puts(rig, client, rig_chat("plain"));
 	server = server_of(rig, 0);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, ANSWER "ok");
 	rig_expect(rig, client, "\r\n\r\nok");
 	mirror = server_of(rig, 1);
@@ -220,7 +220,7 @@ static void mirrors_over_the_limit_are_dropped_and_counted(void **state)
 		clients[i] = rig_client(rig);
 		rig_puts(rig, clients[i], rig_chat("plain"));
 		server = server_of(rig, 0);
-		rig_expect(rig, server, "hello there\"}]}");
+		rig_expect_chat(rig, server);
 		rig_puts(rig, server,
 			 "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok");
 		rig_expect(rig, clients[i], "\r\n\r\nok");
@@ -233,7 +233,7 @@ static void mirrors_over_the_limit_are_dropped_and_counted(void **state)
 	rig_puts(rig, mirrors[0], ANSWER "no"); /* a place is free again */
 	await(rig, MIRROR_ANSWERED, 1);
 	rig_puts(rig, clients[0], rig_chat("plain"));
-	rig_expect(rig, mirrors[0], "hello there\"}]}");
+	rig_expect_chat(rig, mirrors[0]);
 	assert_int_equal(count_of(rig, MIRROR_OVER_LIMIT), 1);
 	for (size_t i = 0; i < 3; i++)
 		close(clients[i]);
@@ -255,7 +255,7 @@ static void a_share_is_mirrored_to_each_mirror_by_itself(void **state)
 		rig_puts(rig, client, rig_chat("plain"));
 		if (server < 0)
 			server = server_of(rig, 0);
-		rig_expect(rig, server, "hello there\"}]}");
+		rig_expect_chat(rig, server);
 		rig_puts(rig, server, ANSWER "ok");
 		rig_expect(rig, client, "\r\n\r\nok");
 	}
@@ -297,18 +297,18 @@ static void a_stale_connection_costs_no_mirror(void **state)
 	(void)state;
 	rig_puts(rig, client, rig_chat("plain"));
 	server = server_of(rig, 0);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	mirror = server_of(rig, 1);
-	rig_expect(rig, mirror, "hello there\"}]}");
+	rig_expect_chat(rig, mirror);
 	rig_puts(rig, mirror, ANSWER "no");
 	await(rig, MIRROR_ANSWERED, 1);
 	rig_puts(rig, server, ANSWER "ok");
 	rig_expect(rig, client, "\r\n\r\nok");
 	rig_puts(rig, client, rig_chat("plain"));
-	rig_expect(rig, mirror, "hello there\"}]}");
+	rig_expect_chat(rig, mirror);
 	close(mirror);
 	mirror = server_of(rig, 1);
-	rig_expect(rig, mirror, "hello there\"}]}");
+	rig_expect_chat(rig, mirror);
 	rig_puts(rig, mirror, ANSWER "no");
 	await(rig, MIRROR_ANSWERED, 2);
 	assert_int_equal(count_of(rig, MIRROR_FAILED), 0);

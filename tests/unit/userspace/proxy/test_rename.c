@@ -73,7 +73,7 @@ static void the_server_is_asked_by_its_own_name_and_the_client_answered_by_its(v
 
 	(void)state;
 	server = ask(rig, client);
-	got = rig_expect(rig, server, "hello there\"}]}");
+	got = rig_expect_chat(rig, server);
 	assert_has(got, "{\"model\":\"food-1\",\"messages\"");
 	assert_has(got, "X-Gateway-Model-Name: food-1\r\n");
 	snprintf(text, sizeof(text), "Content-Length: %zu\r\n",
@@ -114,7 +114,7 @@ static void a_stream_gets_the_clients_name_however_it_is_cut(void **state)
 		rig_puts(rig, client, rig_chat("food"));
 		if (server < 0)
 			server = rig_accept(rig, 1, RIG_WAIT_MS);
-		rig_expect(rig, server, "hello there\"}]}");
+		rig_expect_chat(rig, server);
 		rig_puts(rig, server, SSE_HEAD "Transfer-Encoding: chunked\r\n\r\n");
 		for (size_t i = 0; i < strlen(stream); i += step) {
 			size_t n = strlen(stream) - i < step ? strlen(stream) - i : step;
@@ -137,7 +137,7 @@ static void an_event_goes_on_as_soon_as_it_is_there(void **state)
 
 	(void)state;
 	server = ask(rig, client);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server,
 		 SSE_HEAD "Transfer-Encoding: chunked\r\n\r\n" /* a chunk that ends in the name */
 			  "14\r\ndata: {\"model\":\"food\r\n");
@@ -187,7 +187,7 @@ static void a_long_answer_comes_in_chunks_of_ours(void **state)
 	memcpy(body + length - 19, "\",\"model\":\"food-1\"}", 19);
 	body[length] = '\0';
 	server = ask(rig, client);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	snprintf(head, sizeof(head), JSON_HEAD "Content-Length: %zu\r\n\r\n", length);
 	rig_puts(rig, server, head);
 	rig_puts(rig, server, body);
@@ -265,14 +265,14 @@ static void answers_of_other_kinds_pass_as_they_are(void **state)
 		rig_puts(rig, client, rig_chat("food"));
 		if (server < 0)
 			server = rig_accept(rig, 1, RIG_WAIT_MS);
-		rig_expect(rig, server, "hello there\"}]}");
+		rig_expect_chat(rig, server);
 		rig_puts(rig, server, heads[i]);
 		rig_puts(rig, server, "Content-Length: 18\r\n\r\n{\"model\":\"food-1\"}");
 		assert_has(rig_expect(rig, client, "{\"model\":\"food-1\"}"),
 			   "Content-Length: 18\r\n");
 	}
 	rig_puts(rig, client, rig_chat("plain")); /* a model that no rule names */
-	assert_has(rig_expect(rig, server, "hello there\"}]}"), "{\"model\":\"plain\"");
+	assert_has(rig_expect_chat(rig, server), "{\"model\":\"plain\"");
 	rig_puts(rig, server, JSON_HEAD "Content-Length: 18\r\n\r\n{\"model\":\"food-1\"}");
 	rig_expect(rig, client, "{\"model\":\"food-1\"}");
 	assert_has_not(rig_log_last(rig), "served_model");
@@ -322,7 +322,7 @@ static void the_next_pool_has_its_own_name_for_it(void **state)
 	rig_puts(rig, client, rig_chat("food"));
 	server = rig_accept(rig, 2, RIG_WAIT_MS);
 	assert_true(server >= 0);
-	got = rig_expect(rig, server, "hello there\"}]}");
+	got = rig_expect_chat(rig, server);
 	assert_has(got, "{\"model\":\"lora\",");
 	assert_has(got, "X-Gateway-Model-Name: lora\r\n");
 	assert_has(got, "X-Gateway-Base-Model-Name: gemma\r\n");

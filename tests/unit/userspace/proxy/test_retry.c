@@ -99,18 +99,9 @@ static void serve(struct rig *rig, unsigned index, const char *answer)
 	int server = rig_accept(rig, index, RIG_WAIT_MS);
 
 	assert_true(server >= 0);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer);
 	close(server);
-}
-
-static void assert_nothing_in_flight(struct rig *rig)
-{
-	struct inflight sum = rig_inflight(rig);
-
-	assert_int_equal(sum.requests, 0);
-	assert_int_equal(sum.waiting, 0);
-	assert_int_equal(sum.uncached_tokens, 0);
 }
 
 /* A request with a body that takes several buffers, and "the tail" at its end. */
@@ -186,8 +177,7 @@ static void a_status_that_is_not_listed_is_passed_on(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, answer_503);
 	assert_has(rig_expect(rig, client, "busy\n"), "HTTP/1.1 503 ");
 	assert_has(rig_log_last(rig), "\"attempts\":1");
@@ -218,14 +208,14 @@ static void the_backoff_passes_before_the_next_attempt(void **state)
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
 	server = rig_accept(rig, 0, RIG_WAIT_MS);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	began = clock_monotonic_ns();
 	rig_puts(rig, server, answer_500);
 	close(server);
 	server = rig_accept(rig, 0, RIG_WAIT_MS);
 	assert_true(server >= 0);
 	assert_true(clock_monotonic_ns() - began >= 200 * NS_PER_MS);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "ok\n");
 	assert_nothing_in_flight(rig);
@@ -242,8 +232,7 @@ static void what_cannot_be_tried_again_in_time_is_passed_on_at_once(void **state
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, answer_500);
 	assert_has(rig_expect(rig, client, "oops\n"), "HTTP/1.1 500 ");
 	close(server);
@@ -288,7 +277,7 @@ static void an_endpoint_that_outlasts_the_backend_time_out_is_replaced(void **st
 	silent = rig_accept_any(rig, &first);
 	server = rig_accept_any(rig, &second);
 	assert_int_not_equal(first, second);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "ok\n");
 	assert_has(rig_log_last(rig), "\"reason\":\"timeout\"");
@@ -371,7 +360,7 @@ static void a_request_time_out_of_zero_is_none(void **state)
 	client = rig_client(rig);
 	rig_puts(rig, client, rig_chat("gemma"));
 	server = rig_accept(rig, 0, RIG_WAIT_MS);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_turn(rig, 1300);
 	rig_puts(rig, server, answer_ok);
 	assert_has(rig_expect(rig, client, "ok\n"), "HTTP/1.1 200 ");

@@ -21,15 +21,6 @@
 static const char answer_ok[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 				"Content-Length: 13\r\n\r\n{\"ok\": true}\n";
 
-static void assert_nothing_in_flight(struct rig *rig)
-{
-	struct inflight sum = rig_inflight(rig);
-
-	assert_int_equal(sum.requests, 0);
-	assert_int_equal(sum.waiting, 0);
-	assert_int_equal(sum.uncached_tokens, 0);
-}
-
 static void a_request_reaches_an_endpoint_and_its_answer_comes_back(void **state)
 {
 	RIG_READY(rig, NULL);
@@ -41,7 +32,7 @@ static void a_request_reaches_an_endpoint_and_its_answer_comes_back(void **state
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
 	server = rig_accept_any(rig, &index);
-	got = rig_expect(rig, server, "hello there\"}]}");
+	got = rig_expect_chat(rig, server);
 	assert_has(got, "POST /v1/chat/completions HTTP/1.1\r\n");
 	assert_has(got, "Host: api.test\r\n");
 	assert_has(got, "X-Gateway-Model-Name: gemma\r\n");
@@ -80,7 +71,7 @@ static void both_connections_are_kept_alive(void **state)
 		if (server < 0)
 			server = rig_accept(rig, 0, RIG_WAIT_MS);
 		assert_true(server >= 0);
-		rig_expect(rig, server, "hello there\"}]}");
+		rig_expect_chat(rig, server);
 		rig_puts(rig, server, answer_ok);
 		rig_expect(rig, client, "{\"ok\": true}\n");
 	}
@@ -99,8 +90,7 @@ static void a_stream_is_passed_on_chunk_by_chunk_as_it_comes(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server,
 		 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 		 "Transfer-Encoding: chunked\r\n\r\n");
@@ -138,15 +128,13 @@ static void only_a_streams_first_byte_teaches_how_long_a_prefill_takes(void **st
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	assert_true(bias_weight_sum(rig) == 0);
 	close(server);
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server,
 		 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 		 "Transfer-Encoding: chunked\r\n\r\nb\r\ndata: {}\n\n\r\n");
@@ -168,7 +156,7 @@ static void a_refused_endpoint_is_replaced(void **state)
 	rig_puts(rig, client, rig_chat("gemma"));
 	server = rig_accept_any(rig, &index);
 	assert_true(index >= RIG_ENDPOINTS / 2);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	assert_has(rig_log_last(rig), "\"attempts\":3");
@@ -188,13 +176,12 @@ static void a_reset_before_the_answer_is_retried(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &first);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &first);
 	setsockopt(server, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	close(server);
 	server = rig_accept_any(rig, &second);
 	assert_int_not_equal(first, second);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	assert_has(rig_log_last(rig), "\"reason\":\"reset\"");
@@ -210,8 +197,7 @@ static void a_head_without_a_body_byte_can_still_be_retried(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &first);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &first);
 	rig_puts(rig, server,
 		 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 		 "Transfer-Encoding: chunked\r\n\r\n");
@@ -235,8 +221,7 @@ static void a_503_is_retried_and_passed_on_when_nothing_is_left(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &first);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &first);
 	rig_puts(rig, server,
 		 "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n\r\nbusy\n");
 	/* the pool has one endpoint: its own 503 is what there is */
@@ -245,14 +230,13 @@ static void a_503_is_retried_and_passed_on_when_nothing_is_left(void **state)
 	rig_routes(rig, NULL);
 	rig_turn(rig, 20);
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &first);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &first);
 	rig_puts(rig, server,
 		 "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n\r\nbusy\n");
 	close(server);
 	server = rig_accept_any(rig, &second);
 	assert_int_not_equal(first, second);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	close(server);
@@ -267,15 +251,14 @@ static void health_down_sends_a_waiting_request_elsewhere(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &first);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &first);
 	rig_turn(rig, 250);
 	assert_int_equal(rig_inflight(rig).requests, 1);
 	rig_health(rig, first, HEALTH_DOWN);
 	other = rig_accept_any(rig, &second);
 	assert_int_not_equal(first, second);
 	assert_true(rig_is_closed(rig, server));
-	rig_expect(rig, other, "hello there\"}]}");
+	rig_expect_chat(rig, other);
 	rig_puts(rig, other, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	assert_has(rig_log_last(rig), "\"reason\":\"health_down\"");
@@ -292,8 +275,7 @@ static void health_down_does_not_cut_an_answer_under_way(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
 	rig_expect(rig, client, "first");
 	rig_health(rig, index, HEALTH_DOWN);
@@ -312,8 +294,7 @@ static void a_client_that_leaves_closes_the_upstream_at_once(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	close(client);
 	assert_true(rig_is_closed(rig, server));
 	assert_nothing_in_flight(rig);
@@ -335,8 +316,7 @@ static void a_client_may_half_close_where_that_is_allowed(void **state)
 	client = rig_client(rig);
 	rig_puts(rig, client, rig_chat("gemma"));
 	shutdown(client, SHUT_WR);
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_turn(rig, 50);
 	rig_puts(rig, server, answer_ok);
 	assert_has(rig_expect_end(rig, client, NULL), "{\"ok\": true}\n");
@@ -353,8 +333,7 @@ static void a_broken_stream_is_told_in_the_stream_and_never_ends_well(void **sta
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server,
 		 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 		 "Transfer-Encoding: chunked\r\n\r\n9\r\ndata: x\n\n\r\n");
@@ -377,8 +356,7 @@ static void an_answer_of_unknown_length_is_sent_in_chunks(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nsome text");
 	close(server);
 	got = rig_expect(rig, client, "0\r\n\r\n");
@@ -662,8 +640,7 @@ static void when_all_are_busy_only_requests_that_may_wait_are_shed(void **state)
 	assert_has(rig_expect(rig, client, "}}\n"), "HTTP/1.1 429 Too Many Requests\r\n");
 	assert_has(rig_log_last(rig), "\"error\":\"shed\"");
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	close(server);
@@ -681,7 +658,7 @@ static void a_pool_with_nothing_left_gives_to_the_rules_other_backends(void **st
 	rig_puts(rig, client, rig_chat("gemma"));
 	server = rig_accept(rig, 1, RIG_WAIT_MS);
 	assert_true(server >= 0);
-	rig_expect(rig, server, "hello there\"}]}");
+	rig_expect_chat(rig, server);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	assert_has(rig_log_last(rig), "\"pool\":\"ai/two\"");
@@ -765,8 +742,7 @@ static void a_slow_reader_holds_the_server_back(void **state)
 	(void)state;
 	setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, "HTTP/1.1 200 OK\r\nContent-Length: 25165824\r\n\r\n");
 	for (int idle = 0; sent < length && idle < 100;) {
 		ssize_t n = send(server, block,
@@ -828,7 +804,7 @@ static void weights_split_between_pools(void **state)
 		given[to]++;
 		if (servers[to] < 0)
 			servers[to] = rig_accept(rig, (unsigned)to, RIG_WAIT_MS);
-		rig_expect(rig, servers[to], "hello there\"}]}");
+		rig_expect_chat(rig, servers[to]);
 		rig_puts(rig, servers[to], answer_ok);
 		rig_expect(rig, client, "{\"ok\": true}\n");
 	}
@@ -895,8 +871,7 @@ static void a_bad_snapshot_leaves_the_good_one_in_use(void **state)
 	fclose(file);
 	rig_turn(rig, 20);
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, answer_ok);
 	rig_expect(rig, client, "{\"ok\": true}\n");
 	close(server);
@@ -913,13 +888,12 @@ static void draining_finishes_what_is_under_way(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	worker_drain(rig->worker, false);
 	/* its request was on its way */
 	rig_puts(rig, idle, rig_chat("gemma"));
 	other = rig_accept_any(rig, &index);
-	rig_expect(rig, other, "hello there\"}]}");
+	rig_expect_chat(rig, other);
 	rig_puts(rig, other, answer_ok);
 	assert_has(rig_expect_end(rig, idle, NULL), "{\"ok\": true}\n");
 	assert_true(rig_is_closed(rig, silent));
@@ -945,8 +919,7 @@ static void a_drained_worker_answers_once_more_where_it_had_promised_to(void **s
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
 	got = rig_expect(rig, client, "\r\n\r\nab");
 	assert_has_not(got, "Connection: close");
@@ -957,8 +930,7 @@ static void a_drained_worker_answers_once_more_where_it_had_promised_to(void **s
 	/* the client was told that the connection stays, and uses it at once */
 	rig_turn(rig, 100);
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	rig_puts(rig, server, answer_ok);
 	assert_has(rig_expect_end(rig, client, NULL), "Connection: close\r\n");
 	close(client);
@@ -1017,8 +989,7 @@ static void usage_is_read_as_the_answer_passes(void **state)
 
 	(void)state;
 	rig_puts(rig, client, rig_chat("gemma"));
-	server = rig_accept_any(rig, &index);
-	rig_expect(rig, server, "hello there\"}]}");
+	server = rig_take_chat(rig, &index);
 	snprintf(
 		answer, sizeof(answer),
 		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
