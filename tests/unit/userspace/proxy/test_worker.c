@@ -15,6 +15,7 @@
 #include "tests/harness/proxy_rig.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
+#include "userspace/proxy/exchange.h"
 
 #define RIG(name) _cleanup_(rig_freep) struct rig *name = rig_new()
 
@@ -61,8 +62,7 @@ static void a_request_reaches_an_endpoint_and_its_answer_comes_back(void **state
 
 static void both_connections_are_kept_alive(void **state)
 {
-	RIG_READY(rig, "{'matches':[{'path_type':'PathPrefix','path':'/'}],"
-		       "'backends':[{'pool':1,'weight':1,'name':'ai/one'}]}");
+	RIG_READY(rig, RIG_TO_ONE);
 	int client = rig_client(rig), server = -1;
 
 	(void)state;
@@ -77,6 +77,34 @@ static void both_connections_are_kept_alive(void **state)
 	}
 	assert_int_equal(rig->worker->row->upstream_connects, 1);
 	assert_int_equal(rig->worker->row->upstream_reuses, 4);
+	close(server);
+	close(client);
+}
+
+/* The server closes a kept connection just as the next request comes: that is nobody's
+ * failure, and the same endpoint is asked again over a fresh one. */
+static void a_stale_connection_is_no_attempt(void **state)
+{
+	RIG_READY(rig, RIG_TO_ONE);
+	int client = rig_client(rig), server;
+
+	(void)state;
+	rig_puts(rig, client, rig_chat("gemma"));
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect_chat(rig, server);
+	rig_puts(rig, server, answer_ok);
+	rig_expect(rig, client, "{\"ok\": true}\n");
+	rig_puts(rig, client, rig_chat("gemma"));
+	rig_expect_chat(rig, server);
+	close(server);
+	server = rig_accept(rig, 0, RIG_WAIT_MS);
+	rig_expect_chat(rig, server);
+	rig_puts(rig, server, answer_ok);
+	rig_expect(rig, client, "{\"ok\": true}\n");
+	assert_has(rig_log_last(rig), "\"attempts\":1");
+	assert_int_equal(rig->worker->row->retries[FAILURE_STALE], 1);
+	assert_int_equal(rig->worker->row->endpoints[0].failures, 0);
+	assert_nothing_in_flight(rig);
 	close(server);
 	close(client);
 }
@@ -1115,6 +1143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_reaches_an_endpoint_and_its_answer_comes_back),
 		cmocka_unit_test(both_connections_are_kept_alive),
+		cmocka_unit_test(a_stale_connection_is_no_attempt),
 		cmocka_unit_test(a_stream_is_passed_on_chunk_by_chunk_as_it_comes),
 		cmocka_unit_test(only_a_streams_first_byte_teaches_how_long_a_prefill_takes),
 		cmocka_unit_test(a_refused_endpoint_is_replaced),
