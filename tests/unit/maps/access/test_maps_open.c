@@ -15,24 +15,18 @@
 
 #include "maps/access/maps.h"
 #include "tests/harness/pinned_maps.h"
+#include "tests/harness/said.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
 
 static struct instance instance;
 static bool privileged;
-static char message[1024];
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(message, sizeof(message), "%s", text);
-}
 
 static int prepare(void **state)
 {
 	(void)state;
-	log_sink = message_keep;
+	log_sink = said_keep;
 	privileged = pinned_maps_prepare();
 	return instance_init(&instance, "unit-maps-open");
 }
@@ -41,7 +35,7 @@ static void maps_make(const struct pinned_maps_wrong *wrong)
 {
 	if (!privileged)
 		skip();
-	message[0] = '\0';
+	said[0] = '\0';
 	assert_int_equal(pinned_maps_make(&instance, wrong), 0);
 }
 
@@ -53,8 +47,8 @@ static void refused(const struct pinned_maps_wrong *wrong, int want_err, const c
 	assert_int_equal(maps_open(&instance, MAPS_READ, &maps), want_err);
 	assert_null(maps);
 	for (; *words; words++) {
-		if (!strstr(message, *words))
-			fail_msg("'%s' is not in: %s", *words, message);
+		if (!strstr(said, *words))
+			fail_msg("'%s' is not in: %s", *words, said);
 	}
 }
 

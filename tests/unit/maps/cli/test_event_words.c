@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "maps/cli/event_words.h"
+#include "tests/harness/said.h"
 #include "userspace/base/address.h"
 #include "userspace/base/log.h"
 
@@ -23,14 +24,7 @@
 
 static struct maps maps;
 static struct vip_index *vips;
-static char message[512];
 static char line[EVENT_LINE_MAX];
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(message, sizeof(message), "%s", text);
-}
 
 static int prepare(void **state)
 {
@@ -38,7 +32,7 @@ static int prepare(void **state)
 	const struct vip vip = {.id = 7, .mode = VIP_MODE_L4};
 
 	(void)state;
-	log_sink = message_keep;
+	log_sink = said_keep;
 	setenv("TZ", "UTC", 1);
 	tzset();
 	maps.endpoints = calloc(ENDPOINTS_MAX, sizeof(*maps.endpoints));
@@ -232,11 +226,11 @@ static void records_of_another_build_are_refused(void **state)
 	assert_int_equal(event_check(&event, sizeof(event), &checked), 0);
 	assert_ptr_equal(checked, &event);
 	assert_int_equal(event_check(&event, sizeof(event) - 8, &checked), -EPROTO);
-	assert_non_null(strstr(message, "a record of 192 bytes, this sluicectl knows 200"));
+	assert_non_null(strstr(said, "a record of 192 bytes, this sluicectl knows 200"));
 	assert_int_equal(event_check(&event, sizeof(event) + 8, &checked), -EPROTO);
 	event.verdict = VERDICT_COUNT;
 	assert_int_equal(event_check(&event, sizeof(event), &checked), -EPROTO);
-	assert_non_null(strstr(message, "a newer build"));
+	assert_non_null(strstr(said, "a newer build"));
 	event = event_make();
 	event.why = WHY_COUNT;
 	assert_int_equal(event_check(&event, sizeof(event), &checked), -EPROTO);

@@ -13,24 +13,17 @@
 
 #include "maps/cli/explain_packet.h"
 #include "tests/harness/packet.h"
+#include "tests/harness/said.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
-
-static char message[512];
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(message, sizeof(message), "%s", text);
-}
 
 static struct explain_packet parse(struct explain_words words)
 {
 	struct explain_packet packet;
 
-	message[0] = '\0';
+	said[0] = '\0';
 	if (explain_packet_parse(&words, &packet))
-		fail_msg("%s", message);
+		fail_msg("%s", said);
 	return packet;
 }
 
@@ -163,17 +156,17 @@ static void what_makes_no_packet_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct explain_packet packet;
 
-		message[0] = '\0';
+		said[0] = '\0';
 		assert_int_equal(explain_packet_parse(&cases[i].words, &packet), -EINVAL);
-		if (!strstr(message, cases[i].says))
-			fail_msg("'%s' is not in: %s", cases[i].says, message);
+		if (!strstr(said, cases[i].says))
+			fail_msg("'%s' is not in: %s", cases[i].says, said);
 	}
 }
 
 static int prepare(void **state)
 {
 	(void)state;
-	log_sink = message_keep;
+	log_sink = said_keep;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "maps/cli/command.h"
+#include "tests/harness/said.h"
 #include "tests/harness/shared_data.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/file.h"
@@ -22,13 +23,6 @@
 #define ARGS_MAX 32
 
 static char output[4096];
-static char messages[1024];
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(messages, sizeof(messages), "%s", text);
-}
 
 static int run(const char *const *args, int count)
 {
@@ -37,7 +31,7 @@ static int run(const char *const *args, int count)
 	int i, code;
 
 	assert_non_null(out);
-	messages[0] = output[0] = '\0';
+	said[0] = output[0] = '\0';
 	for (i = 0; i < count; i++)
 		argv[i] = copies[i] = strdup(args[i]);
 	code = command_line_run(count, argv, out);
@@ -120,13 +114,13 @@ static void what_cannot_be_asked_is_said(void **state)
 {
 	(void)state;
 	assert_int_equal(RUN("--method", "GET"), 1);
-	assert_non_null(strstr(messages, "--path"));
+	assert_non_null(strstr(said, "--path"));
 	assert_int_equal(RUN("--path", "/x", "--header", "no colon"), 2);
-	assert_non_null(strstr(messages, "NAME: VALUE"));
+	assert_non_null(strstr(said, "NAME: VALUE"));
 	assert_int_equal(RUN("--path", "/x", "/nowhere/body"), 1);
-	assert_non_null(strstr(messages, "/nowhere/body: cannot open the body"));
+	assert_non_null(strstr(said, "/nowhere/body: cannot open the body"));
 	assert_int_equal(RUN("--path", "/x", "/"), 1);
-	assert_non_null(strstr(messages, "cannot read the body"));
+	assert_non_null(strstr(said, "cannot read the body"));
 }
 
 int main(void)
@@ -137,6 +131,6 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_asked_is_said),
 	};
 
-	log_sink = message_keep;
+	log_sink = said_keep;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,21 +15,14 @@
 
 #include "maps/cli/vip_spec.h"
 #include "maps/layout/endpoint.h"
+#include "tests/harness/said.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
-
-static char message[512];
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(message, sizeof(message), "%s", text);
-}
 
 static int prepare(void **state)
 {
 	(void)state;
-	log_sink = message_keep;
+	log_sink = said_keep;
 	return 0;
 }
 
@@ -95,10 +88,10 @@ static void what_is_no_vip_is_refused_with_an_example(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		struct vip_key key;
 
-		message[0] = '\0';
+		said[0] = '\0';
 		if (vip_key_parse(texts[i], &key) != -EINVAL)
 			fail_msg("'%s' was taken for a VIP", texts[i]);
-		assert_non_null(strstr(message, "such as 10.99.0.20:8000/tcp"));
+		assert_non_null(strstr(said, "such as 10.99.0.20:8000/tcp"));
 	}
 }
 
@@ -144,10 +137,10 @@ static void what_is_no_endpoint_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		struct endpoint_spec spec;
 
-		message[0] = '\0';
+		said[0] = '\0';
 		if (endpoint_spec_parse(texts[i], &spec) != -EINVAL)
 			fail_msg("'%s' was taken for an endpoint", texts[i]);
-		assert_non_null(strstr(message, texts[i]));
+		assert_non_null(strstr(said, texts[i]));
 	}
 }
 
@@ -197,8 +190,8 @@ static void what_is_no_option_of_an_endpoint_is_refused(void **state)
 
 		if (endpoint_spec_parse(cases[i].text, &spec) != -EINVAL)
 			fail_msg("'%s' was taken for an endpoint", cases[i].text);
-		if (!strstr(message, cases[i].why))
-			fail_msg("'%s' is not in: %s", cases[i].why, message);
+		if (!strstr(said, cases[i].why))
+			fail_msg("'%s' is not in: %s", cases[i].why, said);
 	}
 	memset(text, ',', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';

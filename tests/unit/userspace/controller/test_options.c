@@ -8,40 +8,28 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/harness/command_line.h"
+#include "tests/harness/said.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/controller/options.h"
 
-static char said[512];
-
-static void log_keep(enum log_level level, const char *text)
+static int parse(struct controller_options *options, const char *const words[COMMAND_WORDS_MAX])
 {
-	(void)level;
-	snprintf(said, sizeof(said), "%s", text);
-}
-
-#define WORDS_MAX 8
-
-static int parse(struct controller_options *options, const char *const words[WORDS_MAX])
-{
-	char *argv[WORDS_MAX + 2] = {(char *)"sluice-controller"};
+	struct command_line line = command_line("sluice-controller", words);
 	enum options_verdict verdict;
-	int argc = 1, err;
+	int err;
 
-	while (argc <= WORDS_MAX && words[argc - 1]) {
-		argv[argc] = (char *)words[argc - 1];
-		argc++;
-	}
-	log_sink = log_keep;
+	log_sink = said_keep;
 	said[0] = '\0';
-	err = controller_options_parse(argc, argv, options, &verdict);
+	err = controller_options_parse(line.argc, line.argv, options, &verdict);
 	log_sink = NULL;
 	return err;
 }
 
 static void a_whole_command_line_is_understood(void **state)
 {
-	static const char *const words[WORDS_MAX] = {
+	static const char *const words[COMMAND_WORDS_MAX] = {
 		"--instance",	  "lab",       "--config-cluster", "/c",
 		"--cluster=a=/x", "--cluster", "b=/y=z",
 	};
@@ -61,9 +49,10 @@ static void a_whole_command_line_is_understood(void **state)
 
 static void metrics_may_be_moved_or_turned_off(void **state)
 {
-	static const char *const off[WORDS_MAX] = {"--config-cluster", "/c", "--metrics", "off"};
-	static const char *const moved[WORDS_MAX] = {"--config-cluster", "/c", "--metrics",
-						     "[::1]:99"};
+	static const char *const off[COMMAND_WORDS_MAX] = {"--config-cluster", "/c", "--metrics",
+							   "off"};
+	static const char *const moved[COMMAND_WORDS_MAX] = {"--config-cluster", "/c", "--metrics",
+							     "[::1]:99"};
 	struct controller_options options;
 
 	(void)state;
@@ -77,7 +66,7 @@ static void metrics_may_be_moved_or_turned_off(void **state)
 static void what_is_wrong_is_refused_by_name(void **state)
 {
 	static const struct {
-		const char *words[WORDS_MAX];
+		const char *words[COMMAND_WORDS_MAX];
 		const char *said;
 	} cases[] = {
 		{{"--cluster", "a=/x"}, "--config-cluster"},

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "tests/harness/said.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/log.h"
@@ -246,14 +247,6 @@ static void the_longest_waiting_connection_gives_way(void **state)
 	turn();
 }
 
-static char logged[512];
-
-static void keep_message(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(logged, sizeof(logged), "%s", text);
-}
-
 static void a_port_in_use_is_said_by_name(void **state)
 {
 	struct server *second = NULL;
@@ -262,12 +255,12 @@ static void a_port_in_use_is_said_by_name(void **state)
 
 	(void)state;
 	address_parse("127.0.0.1", &addr);
-	log_sink = keep_message;
+	log_sink = said_keep;
 	assert_int_equal(server_new(loop, &addr, server_port(server), pages, NULL, &second),
 			 -EADDRINUSE);
 	log_sink = NULL;
 	snprintf(expected, sizeof(expected), "127.0.0.1:%u: cannot listen", server_port(server));
-	assert_non_null(strstr(logged, expected));
+	assert_non_null(strstr(said, expected));
 	assert_null(second);
 }
 

@@ -8,42 +8,30 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/harness/command_line.h"
+#include "tests/harness/said.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
 #include "userspace/proxy/limits.h"
 #include "userspace/proxy/options.h"
 
-#define WORDS_MAX 6
-
-static char said[512];
-
-static void log_keep(enum log_level level, const char *text)
+static int parse(struct proxy_options *options, const char *const words[COMMAND_WORDS_MAX])
 {
-	(void)level;
-	snprintf(said, sizeof(said), "%s", text);
-}
-
-static int parse(struct proxy_options *options, const char *const words[WORDS_MAX])
-{
-	char *argv[WORDS_MAX + 2] = {(char *)"sluice-proxy"};
+	struct command_line line = command_line("sluice-proxy", words);
 	enum options_verdict verdict;
-	int argc = 1, err;
+	int err;
 
-	while (argc <= WORDS_MAX && words[argc - 1]) {
-		argv[argc] = (char *)words[argc - 1];
-		argc++;
-	}
-	log_sink = log_keep;
+	log_sink = said_keep;
 	said[0] = '\0';
-	err = proxy_options_parse(argc, argv, options, &verdict);
+	err = proxy_options_parse(line.argc, line.argv, options, &verdict);
 	log_sink = NULL;
 	return err;
 }
 
 static void nobody_is_limited_unless_that_is_said(void **state)
 {
-	static const char *const words[WORDS_MAX] = {"--client-ipv6-bits", "56"};
+	static const char *const words[COMMAND_WORDS_MAX] = {"--client-ipv6-bits", "56"};
 	struct proxy_options options;
 
 	(void)state;
@@ -56,7 +44,7 @@ static void nobody_is_limited_unless_that_is_said(void **state)
 static void rates_are_so_many_in_some_time(void **state)
 {
 	static const struct {
-		const char *words[WORDS_MAX];
+		const char *words[COMMAND_WORDS_MAX];
 		struct client_rate rate;
 	} cases[] = {
 		{{"--client-requests", "10"}, {10, NS_PER_S, 10}},
@@ -80,8 +68,8 @@ static void rates_are_so_many_in_some_time(void **state)
 
 static void bytes_burst_is_at_least_one_read(void **state)
 {
-	static const char *const few[WORDS_MAX] = {"--client-bytes", "4096"};
-	static const char *const many[WORDS_MAX] = {"--client-bytes", "1000000"};
+	static const char *const few[COMMAND_WORDS_MAX] = {"--client-bytes", "4096"};
+	static const char *const many[COMMAND_WORDS_MAX] = {"--client-bytes", "1000000"};
 	struct proxy_options options;
 
 	(void)state;
@@ -94,8 +82,8 @@ static void bytes_burst_is_at_least_one_read(void **state)
 
 static void balancers_add_up_and_mean_the_proxy_protocol(void **state)
 {
-	static const char *const words[WORDS_MAX] = {"--proxy-protocol-from", "10.1.0.0/16,::1",
-						     "--proxy-protocol-from=192.0.2.7"};
+	static const char *const words[COMMAND_WORDS_MAX] = {
+		"--proxy-protocol-from", "10.1.0.0/16,::1", "--proxy-protocol-from=192.0.2.7"};
 	struct proxy_options options;
 	char text[ADDRESS_TEXT_MAX];
 
@@ -111,7 +99,7 @@ static void balancers_add_up_and_mean_the_proxy_protocol(void **state)
 static void what_makes_no_sense_is_refused_in_words(void **state)
 {
 	static const struct {
-		const char *words[WORDS_MAX];
+		const char *words[COMMAND_WORDS_MAX];
 		const char *said;
 	} cases[] = {
 		{{"--client-requests", "0/s"}, "client-requests"},

@@ -9,25 +9,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tests/harness/said.h"
 #include "userspace/base/address.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/file.h"
 #include "userspace/base/log.h"
 #include "userspace/publish/snapshot.h"
 
-static char last_message[2048];
-
-static void message_keep(enum log_level level, const char *text)
-{
-	(void)level;
-	snprintf(last_message, sizeof(last_message), "%s", text);
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	last_message[0] = '\0';
-	log_sink = message_keep;
+	said[0] = '\0';
+	log_sink = said_keep;
 	return 0;
 }
 
@@ -155,7 +148,7 @@ static void a_missing_file_is_no_error_to_shout_about(void **state)
 
 	(void)state;
 	assert_int_equal(snapshot_read("/nonexistent/routes.json", &snapshot), -ENOENT);
-	assert_string_equal(last_message, "");
+	assert_string_equal(said, "");
 	assert_null(snapshot);
 }
 
@@ -166,7 +159,7 @@ static void a_directory_that_cannot_be_written_is_named(void **state)
 	(void)state;
 	assert_int_equal(snapshot_new(&empty), 0);
 	assert_int_equal(snapshot_write(empty, "/nonexistent/routes.json"), -ENOENT);
-	assert_non_null(strstr(last_message, "/nonexistent/routes.json"));
+	assert_non_null(strstr(said, "/nonexistent/routes.json"));
 }
 
 #define LISTENER                                                                                   \
@@ -302,12 +295,11 @@ static void hostile_input_is_refused_and_the_member_named(void **state)
 
 		assert_non_null(exact);
 		memcpy(exact, hostile[i].json, length);
-		last_message[0] = '\0';
+		said[0] = '\0';
 		assert_int_equal(snapshot_parse(exact, length, "routes.json", &snapshot), -EBADMSG);
 		assert_null(snapshot);
-		if (!strstr(last_message, hostile[i].message) ||
-		    strncmp(last_message, "routes.json: ", 13) != 0)
-			fail_msg("\"%s\" says \"%s\", not \"%s\"", hostile[i].json, last_message,
+		if (!strstr(said, hostile[i].message) || strncmp(said, "routes.json: ", 13) != 0)
+			fail_msg("\"%s\" says \"%s\", not \"%s\"", hostile[i].json, said,
 				 hostile[i].message);
 	}
 }
